@@ -1,0 +1,36 @@
+//! The traits that every Fovea plugin implements, and the registry they go through. Read this crate first.
+//!
+//! - [`dataset`]: [`DatasetSource`], pictures with labels, masks and groups.
+//! - [`classifier`]: [`Classifier`] (typed, a Burn module) and [`DynClassifier`] (object-safe, by blanket
+//!   implementation), whose forward pass gives what Grad-CAM needs.
+//! - [`localizer`]: [`Localizer`], picture -> at most one box.
+//! - [`extractor`]: [`BoxExtractor`], heatmap -> box.
+//! - [`loss`]: [`ExplanationLoss`], heatmap and boxes -> one number per picture.
+//! - [`registry`]: [`Registry`], the one door for built-ins and loaded plugins alike.
+//! - [`bbox`], [`image`]: [`BBox`], [`RgbImage`], [`Mask`].
+//! - [`random`]: [`Key`], from which all randomness comes.
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
+
+pub mod bbox;
+pub mod classifier;
+pub mod dataset;
+pub mod error;
+pub mod extractor;
+pub mod image;
+pub mod localizer;
+pub mod loss;
+pub mod random;
+pub mod registry;
+
+pub use bbox::BBox;
+pub use classifier::{
+    CamForward, CamHead, Classifier, DynClassifier, Mode, ModelContext, NamedTensor, boxed,
+};
+pub use dataset::{DatasetSource, Sample, SampleMeta, SplitInfo};
+pub use error::{ConfigIssue, DataError, PluginError};
+pub use extractor::{BoxExtractor, Boxes, HeatmapView};
+pub use image::{Mask, RgbImage};
+pub use localizer::{ImageView, Localization, Localizer};
+pub use loss::{Explanation, ExplanationLoss, LossInputs};
+pub use random::{Key, Rng};
+pub use registry::{BuildContext, Plugin, PluginKind, Registry};

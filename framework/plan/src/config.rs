@@ -1,0 +1,283 @@
+//! The resolved configuration of one trial: every default filled in, every value checked. The main type is
+//! [`TrialConfig`]; the engine reads nothing else.
+//!
+//! Keys are snake_case, values of enums kebab-case, in TOML and here alike.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A plugin with its configuration resolved: defaults filled in by the plugin itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PluginConfig {
+    /// Registered name.
+    pub name: String,
+    /// The plugin's own configuration, all fields present.
+    pub config: Value,
+    /// What identifies the plugin's behaviour beside its configuration: data fingerprint, weights' hashes, version
+    /// of the implementation.
+    pub fingerprint: String,
+}
+
+/// Everything that determines a trial's result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrialConfig {
+    /// Seed of all randomness of the trial.
+    pub seed: u64,
+    /// Where pictures come from.
+    pub dataset: PluginConfig,
+    /// How pictures become network input.
+    pub input: InputConfig,
+    /// Training-time augmentation.
+    pub augmentation: AugmentationConfig,
+    /// The classifier.
+    pub model: PluginConfig,
+    /// Who says where the object is.
+    pub localizer: PluginConfig,
+    /// How a heatmap becomes a box.
+    pub extractor: PluginConfig,
+    /// The explanation loss.
+    pub loss: PluginConfig,
+    /// How the heatmap is computed in training.
+    pub cam: CamConfig,
+    /// Schedule and optimizer.
+    pub training: TrainingConfig,
+    /// What is measured at the end.
+    pub evaluation: EvaluationConfig,
+}
+
+/// How pictures become network input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct InputConfig {
+    /// Height and width of the network input, pixels.
+    pub size: usize,
+    /// Whether inputs are normalised by ImageNet's mean and standard deviation (after noise, before the network).
+    pub normalize: bool,
+}
+
+impl Default for InputConfig {
+    fn default() -> Self {
+        Self { size: 224, normalize: false }
+    }
+}
+
+/// Training-time augmentation (method.md section 7). Masks and target boxes move with the picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AugmentationConfig {
+    /// Whether training pictures are augmented at all.
+    pub enabled: bool,
+    /// Range of the cropped area, as a fraction of the picture.
+    pub crop_scale: [f64; 2],
+    /// Range of the crop's aspect ratio (width / height).
+    pub crop_ratio: [f64; 2],
+    /// Probability of a horizontal flip.
+    pub flip: f64,
+    /// A target box that keeps less than this fraction of its area in the crop is dropped.
+    pub min_box_kept: f64,
+}
+
+impl Default for AugmentationConfig {
+    fn default() -> Self {
+        Self { enabled: true, crop_scale: [0.8, 1.0], crop_ratio: [0.75, 1.25], flip: 0.5, min_box_kept: 0.1 }
+    }
+}
+
+/// Which class the CAM explains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TargetClass {
+    /// The class with the largest logit (paper, Fig. 2).
+    Predicted,
+    /// The true class.
+    GroundTruth,
+    /// The true class, and only pictures that are classified correctly get an explanation loss.
+    GroundTruthIfCorrect,
+}
+
+/// How an upsampled CAM is normalised per picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normalisation {
+    /// Divide by the maximum.
+    Max,
+    /// Subtract the minimum, divide by the range.
+    Minmax,
+    /// Divide by the sum.
+    Sum,
+    /// Leave as it is.
+    None,
+}
+
+/// What becomes of a picture whose CAM is zero everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ZeroCam {
+    /// It has no explanation loss and is counted as skipped.
+    Skip,
+    /// Its predicted box is the whole picture (a constant).
+    FullBox,
+}
+
+/// How the heatmap is computed in training (method.md section 2).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CamConfig {
+    /// Which class it explains.
+    pub target_class: TargetClass,
+    /// Whether the gradient through alpha is stopped.
+    pub detach_alpha: bool,
+    /// Normalisation after upsampling.
+    pub normalise: Normalisation,
+    /// What becomes of all-zero CAMs.
+    pub zero_cam: ZeroCam,
+}
+
+impl Default for CamConfig {
+    fn default() -> Self {
+        Self {
+            target_class: TargetClass::Predicted,
+            detach_alpha: false,
+            normalise: Normalisation::Max,
+            zero_cam: ZeroCam::Skip,
+        }
+    }
+}
+
+/// Which optimizer, as PyTorch defines it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerKind {
+    /// Adam, betas 0.9 and 0.999, epsilon 1e-8.
+    Adam,
+    /// Stochastic gradient descent with momentum.
+    Sgd,
+}
+
+/// The optimizer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimizerConfig {
+    /// Which one.
+    pub name: OptimizerKind,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Momentum (SGD only).
+    pub momentum: f64,
+    /// L2 penalty added to the gradient, as PyTorch's `weight_decay`.
+    pub weight_decay: f64,
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self { name: OptimizerKind::Adam, learning_rate: 1e-3, momentum: 0.9, weight_decay: 0.0 }
+    }
+}
+
+/// Course of the learning rate over all steps of training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScheduleKind {
+    /// Constant.
+    Constant,
+    /// Half a cosine from the peak to `final_fraction` of it.
+    Cosine,
+    /// Multiplied by `gamma` every `step_epochs`.
+    Step,
+}
+
+/// Course of the learning rate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScheduleConfig {
+    /// Shape.
+    pub name: ScheduleKind,
+    /// Epochs of linear rise from 0 before the shape begins.
+    pub rise_epochs: usize,
+    /// `cosine`: last learning rate as a fraction of the peak.
+    pub final_fraction: f64,
+    /// `step`: factor.
+    pub gamma: f64,
+    /// `step`: epochs between factors.
+    pub step_epochs: usize,
+}
+
+impl Default for ScheduleConfig {
+    fn default() -> Self {
+        Self { name: ScheduleKind::Constant, rise_epochs: 0, final_fraction: 0.0, gamma: 0.1, step_epochs: 30 }
+    }
+}
+
+/// Schedule and optimizer (method.md section 1).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainingConfig {
+    /// Epochs in total, warm-up included.
+    pub epochs: usize,
+    /// The first epochs are CE only; the rest add the explanation loss.
+    pub warmup_epochs: usize,
+    /// Pictures a step.
+    pub batch_size: usize,
+    /// Weight of the cross-entropy (Eq. 9).
+    pub alpha: f64,
+    /// Weight of the explanation loss (Eq. 9).
+    pub beta: f64,
+    /// The optimizer.
+    pub optimizer: OptimizerConfig,
+    /// Course of the learning rate.
+    pub schedule: ScheduleConfig,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 50,
+            warmup_epochs: 10,
+            batch_size: 64,
+            alpha: 1.0,
+            beta: 0.5,
+            optimizer: OptimizerConfig::default(),
+            schedule: ScheduleConfig::default(),
+        }
+    }
+}
+
+/// What is measured at the end (method.md section 8).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluationConfig {
+    /// Splits on which accuracy is measured; empty: every split of the data set but `train` and `val`.
+    pub splits: Vec<String>,
+    /// Split on which noise robustness, explanations and the gallery are measured; empty: the last of `splits`.
+    pub noise_split: String,
+    /// Levels of Gaussian noise, sigma of 255; empty: none.
+    pub gaussian: Vec<f64>,
+    /// Levels of L2 noise, epsilon; empty: none.
+    pub l2: Vec<f64>,
+    /// Draws that are averaged per level.
+    pub draws: usize,
+    /// Noise is measured on at most this many pictures of the split, evenly spread; 0: all.
+    pub noise_images: usize,
+    /// Pictures in the gallery.
+    pub gallery: usize,
+    /// Pictures a forward pass.
+    pub batch_size: usize,
+}
+
+impl Default for EvaluationConfig {
+    fn default() -> Self {
+        Self {
+            splits: Vec::new(),
+            noise_split: String::new(),
+            gaussian: vec![30.0, 60.0, 90.0, 120.0, 150.0, 180.0, 210.0],
+            l2: Vec::new(),
+            draws: 3,
+            noise_images: 0,
+            gallery: 8,
+            batch_size: 64,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What is said while a run goes on. The main type is [`TrialEvent`].
+
+use crate::{MetricRow, StageId, TrialId};
+use serde::{Deserialize, Serialize};
+
+/// Numbers of one finished training epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochSummary {
+    /// Epochs finished, this one included.
+    pub epoch: usize,
+    /// Epochs in total.
+    pub epochs: usize,
+    /// Mean objective.
+    pub loss: f64,
+    /// Mean cross-entropy.
+    pub cross_entropy: f64,
+    /// Mean explanation loss over valid pictures; `None` in CE-only epochs.
+    pub explanation: Option<f64>,
+    /// Pictures that had no explanation loss although the epoch has one (no target box, or zero CAM).
+    pub skipped: usize,
+    /// Running accuracy on the training batches.
+    pub accuracy: f64,
+    /// Learning rate of the last step.
+    pub learning_rate: f64,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// Training pictures per second.
+    pub images_per_second: f64,
+}
+
+/// What a worker says while it computes, one JSON object a line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum TrialEvent {
+    /// Work begins. `from_epoch` is above 0 when a checkpoint is resumed or a stage is forked.
+    Started {
+        /// Device in words (`cpu (2 threads)`, `cuda:0`).
+        device: String,
+        /// First epoch to be trained.
+        from_epoch: usize,
+        /// Epochs in total.
+        epochs: usize,
+        /// Where the state came from (`scratch`, `checkpoint`, `stage <id>`).
+        origin: String,
+    },
+    /// Boxes of the localizer are being computed.
+    Localizing {
+        /// Pictures done.
+        done: usize,
+        /// Pictures in total.
+        total: usize,
+    },
+    /// A training step, throttled to a few a second.
+    Step {
+        /// Epoch in progress, from 0.
+        epoch: usize,
+        /// Steps done in the epoch.
+        step: usize,
+        /// Steps of an epoch.
+        steps: usize,
+        /// Objective at this step.
+        loss: f64,
+        /// Training pictures per second of late.
+        images_per_second: f64,
+    },
+    /// An epoch ended.
+    Epoch(EpochSummary),
+    /// Evaluation goes on.
+    Evaluating {
+        /// What is evaluated (`test`, `test under gaussian noise`).
+        what: String,
+        /// Forward passes (in pictures) done.
+        done: usize,
+        /// Forward passes (in pictures) in total.
+        total: usize,
+    },
+    /// One metric of the final evaluation, as it becomes known.
+    Metric(MetricRow),
+    /// Something the user should know; the trial goes on.
+    Warning {
+        /// Full sentence.
+        message: String,
+    },
+    /// The loss became NaN or infinite. The trial stops here for good.
+    Diverged {
+        /// Epoch, from 0.
+        epoch: usize,
+        /// Step in the epoch, from 0.
+        step: usize,
+        /// The loss.
+        loss: String,
+    },
+    /// The work failed.
+    Failed {
+        /// Full sentence, with where and what to do.
+        message: String,
+    },
+    /// The work is finished and every artefact is on disk.
+    Finished {
+        /// Seconds spent in training by this process.
+        train_seconds: f64,
+        /// Seconds spent in evaluation.
+        eval_seconds: f64,
+    },
+}
+
+/// What the orchestrator did, one JSON object a line in `journal.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "kebab-case")]
+pub enum JournalEntry {
+    /// `fovea run` began.
+    RunStarted {
+        /// Seconds since the Unix epoch.
+        time: f64,
+        /// Version of Fovea.
+        version: String,
+        /// Trials to do.
+        pending: usize,
+        /// Trials that were done before.
+        done: usize,
+    },
+    /// A stage was trained.
+    StageFinished {
+        /// Seconds since the Unix epoch.
+        time: f64,
+        /// The stage.
+        stage: StageId,
+        /// Wall-clock seconds.
+        seconds: f64,
+    },
+    /// A trial began.
+    TrialStarted {
+        /// Seconds since the Unix epoch.
+        time: f64,
+        /// The trial.
+        trial: TrialId,
+        /// Which attempt, from 1.
+        attempt: usize,
+    },
+    /// A trial ended.
+    TrialFinished {
+        /// Seconds since the Unix epoch.
+        time: f64,
+        /// The trial.
+        trial: TrialId,
+        /// How.
+        outcome: crate::TrialOutcome,
+        /// Wall-clock seconds.
+        seconds: f64,
+    },
+    /// `fovea run` ended.
+    RunFinished {
+        /// Seconds since the Unix epoch.
+        time: f64,
+        /// Trials done in total.
+        done: usize,
+        /// Trials failed.
+        failed: usize,
+    },
+}

@@ -1,0 +1,21 @@
+//! What a run leaves on disk, and the only way to write it there.
+//!
+//! - [`id`]: [`TrialId`], the content address of a trial.
+//! - [`metrics`]: [`MetricRow`] and the declaration of every metric (label, unit, direction).
+//! - [`event`]: [`TrialEvent`], what a worker says while it computes; [`JournalEntry`], what the orchestrator did.
+//! - [`predictions`]: per-picture outputs, so that a new metric needs no training.
+//! - [`store`]: [`RunStore`], the run directory: locks, atomic writes, DONE markers.
+//!
+//! The crate knows neither Burn nor Polars.
+
+pub mod event;
+pub mod id;
+pub mod metrics;
+pub mod predictions;
+pub mod store;
+
+pub use event::{EpochSummary, JournalEntry, TrialEvent};
+pub use id::{StageId, TrialId};
+pub use metrics::{Direction, MetricDef, MetricRow, Unit};
+pub use predictions::{GalleryItem, PredictionRecord, Region};
+pub use store::{Done, PlannedTrial, RunPlan, RunStore, StoreError, TrialOutcome};

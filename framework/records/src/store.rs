@@ -1,0 +1,459 @@
+//! The run directory. The main type is [`RunStore`].
+//!
+//! ```text
+//! runs/<name>/
+//!   experiment.toml  plan.json  journal.jsonl  lock
+//!   stages/<id>/checkpoint/
+//!   trials/<id>/{trial.toml, events.jsonl, metrics.jsonl, predictions.jsonl, gallery/, checkpoint/, DONE.json}
+//!   tables/  report/
+//! ```
+//!
+//! A file appears whole or not at all: temporary name, fsync, rename, fsync of the directory. `DONE.json` is written
+//! last and carries the BLAKE3 of every artefact, so a trial without it is not done, whatever else lies there.
+
+use crate::{GalleryItem, JournalEntry, MetricRow, PredictionRecord, StageId, TrialEvent, TrialId};
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+/// What went wrong with the run directory.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file operation failed.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried (`write`, `read`, `create`).
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A file holds something else than it should.
+    #[error("{}:{line}: not a valid {what}: {message}", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What was expected.
+        what: &'static str,
+        /// The parser's answer.
+        message: String,
+    },
+    /// Another process holds the run.
+    #[error("{} is in use by another fovea run (pid {holder}). Wait for it to end, or give this run another directory with run.dir=DIR.", path.display())]
+    Locked {
+        /// The run directory.
+        path: PathBuf,
+        /// The holder's process id, as it wrote it.
+        holder: String,
+    },
+}
+
+fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+    move |source| StoreError::Io { action, path: path.to_owned(), source }
+}
+
+/// How a trial ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum TrialOutcome {
+    /// Trained and measured.
+    Done,
+    /// The loss became non-finite; running it again would do the same.
+    Diverged {
+        /// Full sentence.
+        message: String,
+    },
+    /// It failed and will be tried again by the next run.
+    Failed {
+        /// Full sentence.
+        message: String,
+    },
+}
+
+/// Contents of `DONE.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Done {
+    /// How the trial ended ([`TrialOutcome::Failed`] never gets a marker).
+    pub ended: TrialOutcome,
+    /// Version of Fovea that ran it.
+    pub version: String,
+    /// Device it ran on.
+    pub device: String,
+    /// Seconds in training.
+    pub train_seconds: f64,
+    /// Seconds in evaluation.
+    pub eval_seconds: f64,
+    /// BLAKE3 of every artefact, by path relative to the trial's directory.
+    pub artefacts: BTreeMap<String, String>,
+}
+
+/// A trial as `plan.json` lists it: all that a report needs to know of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedTrial {
+    /// Its identity.
+    pub id: TrialId,
+    /// Position in the grid, from 0.
+    pub index: usize,
+    /// Label of the variant: the values of all axes but the seed (`loss=ria`). Trials that differ in nothing but the
+    /// seed share it.
+    pub variant: String,
+    /// The seed.
+    pub seed: u64,
+    /// Value of each axis, seed included, in declared order, as text.
+    pub axes: Vec<(String, String)>,
+    /// The stage it forks from, if its training prefix is shared.
+    pub stage: Option<StageId>,
+    /// The resolved configuration.
+    pub config: serde_json::Value,
+}
+
+/// Contents of `plan.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunPlan {
+    /// Name of the experiment.
+    pub name: String,
+    /// What the experiment asks, in words.
+    pub question: Option<String>,
+    /// Names of the axes, in declared order.
+    pub axes: Vec<String>,
+    /// Variant that others are compared with.
+    pub baseline: Option<String>,
+    /// Trials in grid order.
+    pub trials: Vec<PlannedTrial>,
+}
+
+/// A run directory. Reading needs no lock; [`RunStore::lock`] is for the one process that runs trials.
+#[derive(Clone, Debug)]
+pub struct RunStore {
+    root: PathBuf,
+}
+
+/// Held while this value lives; the kernel releases it when the process dies, however it dies.
+#[derive(Debug)]
+pub struct RunLock {
+    _file: File,
+}
+
+impl RunStore {
+    /// A store at `root`, which need not exist yet.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The run directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Directory of a trial.
+    #[must_use]
+    pub fn trial_dir(&self, id: &TrialId) -> PathBuf {
+        self.root.join("trials").join(id.as_str())
+    }
+
+    /// Directory of a stage.
+    #[must_use]
+    pub fn stage_dir(&self, id: &StageId) -> PathBuf {
+        self.root.join("stages").join(id.as_str())
+    }
+
+    /// Directory of the tables.
+    #[must_use]
+    pub fn tables_dir(&self) -> PathBuf {
+        self.root.join("tables")
+    }
+
+    /// Directory of the report.
+    #[must_use]
+    pub fn report_dir(&self) -> PathBuf {
+        self.root.join("report")
+    }
+
+    /// Creates the directory and takes the kernel's lock on it.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when another process holds it; [`StoreError::Io`] when the directory cannot be written.
+    pub fn lock(&self) -> Result<RunLock, StoreError> {
+        fs::create_dir_all(&self.root).map_err(io("create", &self.root))?;
+        let path = self.root.join("lock");
+        let mut file = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .write(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(io("write", &path))?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let holder = fs::read_to_string(&path).unwrap_or_default();
+            let holder = holder.trim();
+            let holder = if holder.is_empty() { "unknown" } else { holder };
+            return Err(StoreError::Locked { path: self.root.clone(), holder: holder.to_owned() });
+        }
+        file.set_len(0).map_err(io("write", &path))?;
+        writeln!(file, "{}", std::process::id()).map_err(io("write", &path))?;
+        Ok(RunLock { _file: file })
+    }
+
+    /// Writes `plan.json`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_plan(&self, plan: &RunPlan) -> Result<(), StoreError> {
+        write_json(&self.root.join("plan.json"), plan)
+    }
+
+    /// Reads `plan.json`.
+    ///
+    /// # Errors
+    /// When the file is missing or not a plan.
+    pub fn read_plan(&self) -> Result<RunPlan, StoreError> {
+        read_json(&self.root.join("plan.json"), "plan")
+    }
+
+    /// The DONE marker of a trial; `None` while it is not done.
+    ///
+    /// # Errors
+    /// When the marker exists but is not valid.
+    pub fn done(&self, id: &TrialId) -> Result<Option<Done>, StoreError> {
+        let path = self.trial_dir(id).join("DONE.json");
+        if path.exists() { read_json(&path, "DONE marker").map(Some) } else { Ok(None) }
+    }
+
+    /// Appends to the journal.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn journal(&self, entry: &JournalEntry) -> Result<(), StoreError> {
+        append_line(&self.root.join("journal.jsonl"), entry)
+    }
+
+    /// Reads the journal; a last line cut short by a crash is left out.
+    ///
+    /// # Errors
+    /// When another line is not an entry.
+    pub fn read_journal(&self) -> Result<Vec<JournalEntry>, StoreError> {
+        read_lines(&self.root.join("journal.jsonl"), "journal entry")
+    }
+
+    /// Events of a trial, in order; a last line cut short by a crash is left out.
+    ///
+    /// # Errors
+    /// When another line is not an event.
+    pub fn read_events(&self, id: &TrialId) -> Result<Vec<TrialEvent>, StoreError> {
+        read_lines(&self.trial_dir(id).join("events.jsonl"), "event")
+    }
+
+    /// Metric rows of a trial.
+    ///
+    /// # Errors
+    /// When a line is not a row.
+    pub fn read_metrics(&self, id: &TrialId) -> Result<Vec<MetricRow>, StoreError> {
+        read_lines(&self.trial_dir(id).join("metrics.jsonl"), "metric row")
+    }
+
+    /// Per-picture predictions of a trial.
+    ///
+    /// # Errors
+    /// When a line is not a record.
+    pub fn read_predictions(&self, id: &TrialId) -> Result<Vec<PredictionRecord>, StoreError> {
+        read_lines(&self.trial_dir(id).join("predictions.jsonl"), "prediction record")
+    }
+
+    /// Gallery of a trial.
+    ///
+    /// # Errors
+    /// When a line is not an item.
+    pub fn read_gallery(&self, id: &TrialId) -> Result<Vec<GalleryItem>, StoreError> {
+        read_lines(&self.trial_dir(id).join("gallery").join("index.jsonl"), "gallery item")
+    }
+
+    /// Marks a trial as ended for good, with the hash of every artefact in its directory.
+    ///
+    /// # Errors
+    /// When an artefact cannot be read or the marker cannot be written.
+    pub fn mark_done(&self, id: &TrialId, mut done: Done) -> Result<(), StoreError> {
+        let dir = self.trial_dir(id);
+        done.artefacts = hash_tree(&dir)?;
+        done.artefacts.remove("DONE.json");
+        write_json(&dir.join("DONE.json"), &done)
+    }
+}
+
+/// BLAKE3 of every file below `dir`, by relative path with `/`.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn hash_tree(dir: &Path) -> Result<BTreeMap<String, String>, StoreError> {
+    let mut hashes = BTreeMap::new();
+    let mut open = vec![dir.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).map_err(io("read", &folder))? {
+            let path = entry.map_err(io("read", &folder))?.path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let bytes = fs::read(&path).map_err(io("read", &path))?;
+                let relative = path.strip_prefix(dir).unwrap_or(&path);
+                let name = relative
+                    .components()
+                    .map(|c| c.as_os_str().to_string_lossy())
+                    .collect::<Vec<_>>()
+                    .join("/");
+                hashes.insert(name, blake3::hash(&bytes).to_hex().to_string());
+            }
+        }
+    }
+    Ok(hashes)
+}
+
+/// Writes a file so that it appears whole or not at all, and survives a power cut once this returns.
+///
+/// # Errors
+/// When the directory cannot be created or written.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(dir).map_err(io("create", dir))?;
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let temporary = dir.join(format!(".{name}.{}.tmp", std::process::id()));
+    let mut file = File::create(&temporary).map_err(io("write", &temporary))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io("write", &temporary))?;
+    fs::rename(&temporary, path).map_err(io("write", path))?;
+    sync_dir(dir)
+}
+
+/// Flushes a directory's entries to disk.
+///
+/// # Errors
+/// When the directory cannot be opened.
+pub fn sync_dir(dir: &Path) -> Result<(), StoreError> {
+    File::open(dir).and_then(|d| d.sync_all()).map_err(io("write", dir))
+}
+
+/// Writes pretty JSON atomically.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(|e| corrupt(path, 0, "value", &e))?;
+    text.push(b'\n');
+    write_atomic(path, &text)
+}
+
+/// Reads a JSON file.
+///
+/// # Errors
+/// When it is missing or does not hold a `T`; `what` names that in the message.
+pub fn read_json<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result<T, StoreError> {
+    let text = fs::read_to_string(path).map_err(io("read", path))?;
+    serde_json::from_str(&text).map_err(|e| corrupt(path, e.line(), what, &e))
+}
+
+/// Appends one JSON line.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn append_line<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
+    let mut line = serde_json::to_vec(value).map_err(|e| corrupt(path, 0, "value", &e))?;
+    line.push(b'\n');
+    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(io("write", path))?;
+    file.write_all(&line).map_err(io("write", path))
+}
+
+/// Writes JSON lines atomically.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_lines<T: Serialize>(path: &Path, values: &[T]) -> Result<(), StoreError> {
+    let mut text = Vec::new();
+    for value in values {
+        serde_json::to_writer(&mut text, value).map_err(|e| corrupt(path, 0, "value", &e))?;
+        text.push(b'\n');
+    }
+    write_atomic(path, &text)
+}
+
+/// Reads JSON lines. A last line without its newline was cut short by a crash and is left out; a missing file is empty.
+///
+/// # Errors
+/// When a complete line does not hold a `T`.
+pub fn read_lines<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result<Vec<T>, StoreError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(io("read", path)(e)),
+    };
+    let mut reader = BufReader::new(file);
+    let mut values = Vec::new();
+    let mut line = String::new();
+    for number in 1.. {
+        line.clear();
+        reader.read_line(&mut line).map_err(io("read", path))?;
+        if !line.ends_with('\n') {
+            break;
+        }
+        values.push(serde_json::from_str(&line).map_err(|e| corrupt(path, number, what, &e))?);
+    }
+    Ok(values)
+}
+
+fn corrupt(path: &Path, line: usize, what: &'static str, error: &serde_json::Error) -> StoreError {
+    StoreError::Corrupt { path: path.to_owned(), line, what, message: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_lock_names_the_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = RunStore::new(dir.path().join("run"));
+        let lock = store.lock().unwrap();
+        let error = store.lock().unwrap_err().to_string();
+        assert!(error.contains(&std::process::id().to_string()), "{error}");
+        drop(lock);
+        store.lock().unwrap();
+    }
+
+    #[test]
+    fn a_line_cut_short_is_left_out_and_a_bad_one_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        let row = MetricRow::new("test", "accuracy", 0.5, 2);
+        append_line(&path, &row).unwrap();
+        fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"split\":\"te").unwrap();
+        assert_eq!(read_lines::<MetricRow>(&path, "metric row").unwrap(), [row]);
+        fs::write(&path, "{}\n").unwrap();
+        let error = read_lines::<MetricRow>(&path, "metric row").unwrap_err().to_string();
+        assert!(error.contains("metrics.jsonl:1: not a valid metric row"), "{error}");
+    }
+
+    #[test]
+    fn done_carries_the_hash_of_every_artefact() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = RunStore::new(dir.path());
+        let id = TrialId::of("x");
+        write_atomic(&store.trial_dir(&id).join("gallery/a.txt"), b"abc").unwrap();
+        assert_eq!(store.done(&id).unwrap(), None);
+        let done = Done {
+            ended: TrialOutcome::Done,
+            version: "0".into(),
+            device: "cpu".into(),
+            train_seconds: 1.0,
+            eval_seconds: 1.0,
+            artefacts: BTreeMap::new(),
+        };
+        store.mark_done(&id, done).unwrap();
+        let read = store.done(&id).unwrap().unwrap();
+        assert_eq!(read.artefacts["gallery/a.txt"], blake3::hash(b"abc").to_hex().to_string());
+        assert_eq!(read.artefacts.len(), 1);
+    }
+}
