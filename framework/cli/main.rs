@@ -1,1 +1,73 @@
-fn main() {}
+//! `fovea`: ablation sweeps for training image classifiers to look at the foreground.
+//!
+//! One file per subcommand; what they do lives in the crates of the framework.
+
+mod bench;
+mod built_in;
+mod exit;
+mod plan;
+mod plugins;
+mod progress;
+mod report;
+mod run;
+mod worker;
+
+use clap::{Parser, Subcommand};
+use exit::Exit;
+use std::process::ExitCode;
+
+/// Does my classifier look at the object or at the background, and which way of training fixes it?
+#[derive(Parser)]
+#[command(name = "fovea", version, about, after_help = exit::TABLE)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train and measure every trial of an experiment that is not done, then write tables and report.
+    Run(run::Args),
+    /// List the trials of an experiment and what of it is done, without training.
+    Plan(plan::Args),
+    /// Write tables and report of a run again, also while it goes on.
+    Report(report::Args),
+    /// List the plugins: data sets, models, localizers, extractors, losses.
+    Plugins(plugins::Args),
+    /// Measure how fast something is.
+    Bench(bench::Args),
+    /// Do tasks from stdin (started by `fovea run`).
+    #[command(hide = true)]
+    Worker,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Run(args) => run::main(&args),
+        Command::Plan(args) => plan::main(&args),
+        Command::Report(args) => report::main(&args),
+        Command::Plugins(args) => plugins::main(&args),
+        Command::Bench(args) => bench::main(&args),
+        Command::Worker => worker::main(),
+    };
+    outcome.unwrap_or_else(|failure| {
+        eprintln!("{}", failure.message);
+        failure.exit
+    }).into()
+}
+
+/// A command that could not do its work.
+struct Failure {
+    /// What the user reads.
+    message: String,
+    /// What a script reads.
+    exit: Exit,
+}
+
+impl Failure {
+    fn new(exit: Exit, message: impl std::fmt::Display) -> Self {
+        Self { message: format!("error: {message}"), exit }
+    }
+}
+
+type Outcome = Result<Exit, Failure>;

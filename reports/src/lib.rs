@@ -1,1 +1,27 @@
-//! fovea-reports
+//! Tables, figures and the page that a run leaves behind, made from its records and nothing else.
+//!
+//! The main function is [`build`]: it reads a run directory through [`fovea_records::RunStore`], at any moment of the
+//! run's life, and writes `tables/` and `report/`.
+//!
+//! - `run`: what was read, every trial with its status; unreadable files become listed problems, never panics.
+//! - `stats`, `summary`, `measures`: mean, spread, t intervals, deltas to the baseline paired by seed.
+//! - `tables`: the Polars tables. `text`: the table for the terminal. `answer`: the findings in words.
+//! - `figures`, `gallery`: what is drawn. `html`: the page.
+
+mod answer;
+mod build;
+mod config;
+mod error;
+mod figures;
+mod format;
+mod gallery;
+mod html;
+mod measures;
+mod run;
+mod stats;
+mod summary;
+mod tables;
+mod text;
+
+pub use build::{ReportSummary, build};
+pub use error::ReportError;

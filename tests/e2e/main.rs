@@ -1,1 +1,8 @@
-fn main() {}
+//! End-to-end tests: everything goes through the `fovea` binary, as a user would do it.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod bits;
+mod errors;
+mod harness;
+mod resume;
+mod sweep;

@@ -35,6 +35,11 @@ pub trait ExplanationLoss: Send + Sync {
     /// What it needs.
     fn inputs(&self) -> LossInputs;
 
+    /// Whether it looks at target masks ([`Explanation::masks`]), which are not computed otherwise.
+    fn wants_masks(&self) -> bool {
+        false
+    }
+
     /// The loss of each picture: `[N]`, finite.
     ///
     /// # Errors

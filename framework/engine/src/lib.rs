@@ -1,1 +1,34 @@
-//! fovea-engine
+//! Runs one trial: data pipeline, training through the CAM, evaluation, checkpoints.
+//!
+//! - [`trial`]: [`run_task`](trial::run_task), a whole stage or trial from a [`WorkerTask`](fovea_records::WorkerTask).
+//! - [`data`]: decoded pictures, augmentation, target boxes, batches from threads.
+//! - [`cam`]: Grad-CAM heatmaps as tensors.
+//! - [`objective`]: `L = alpha L_CE + beta L_expl`.
+//! - [`train`]: the training loop; [`schedule`]: learning rates; [`checkpoint`]: exact resume.
+//! - [`evaluate`]: accuracy, noise robustness, explanation metrics, gallery.
+//! - [`catalog`]: the registry as the plan sees it.
+//! - [`device`]: from a request to a device.
+//! - [`worker`]: the loop of a worker process.
+//! - [`bench`]: how fast a training step is.
+//!
+//! The engine emits events and never calls a reporter.
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
+
+pub mod bench;
+pub mod cam;
+pub mod catalog;
+pub mod checkpoint;
+pub mod data;
+pub mod device;
+pub mod error;
+pub mod evaluate;
+pub mod objective;
+pub mod schedule;
+pub mod train;
+pub mod trial;
+pub mod worker;
+
+pub use error::EngineError;
+
+/// Where events go.
+pub type Emit<'a> = &'a (dyn Fn(fovea_records::TrialEvent) + Sync);

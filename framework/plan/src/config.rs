@@ -207,7 +207,13 @@ pub struct ScheduleConfig {
 
 impl Default for ScheduleConfig {
     fn default() -> Self {
-        Self { name: ScheduleKind::Constant, rise_epochs: 0, final_fraction: 0.0, gamma: 0.1, step_epochs: 30 }
+        Self {
+            name: ScheduleKind::Constant,
+            rise_epochs: 0,
+            final_fraction: 0.0,
+            gamma: 0.1,
+            step_epochs: 30,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! - [`metrics`]: [`MetricRow`] and the declaration of every metric (label, unit, direction).
 //! - [`event`]: [`TrialEvent`], what a worker says while it computes; [`JournalEntry`], what the orchestrator did.
 //! - [`predictions`]: per-picture outputs, so that a new metric needs no training.
+//! - [`task`]: [`WorkerTask`], what the orchestrator asks of a worker.
 //! - [`store`]: [`RunStore`], the run directory: locks, atomic writes, DONE markers.
 //!
 //! The crate knows neither Burn nor Polars.
@@ -13,9 +14,11 @@ pub mod id;
 pub mod metrics;
 pub mod predictions;
 pub mod store;
+pub mod task;
 
 pub use event::{EpochSummary, JournalEntry, TrialEvent};
 pub use id::{StageId, TrialId};
 pub use metrics::{Direction, MetricDef, MetricRow, Unit};
 pub use predictions::{GalleryItem, PredictionRecord, Region};
 pub use store::{Done, PlannedTrial, RunPlan, RunStore, StoreError, TrialOutcome};
+pub use task::{TaskKind, WorkerTask};

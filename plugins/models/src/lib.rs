@@ -1,1 +1,39 @@
-//! fovea-models
+//! The built-in networks (method.md sections 2 and 6): ResNets and VGGs with torchvision's architecture, parameter
+//! names and initialisation, whose heads give Grad-CAM's weights in closed form.
+//!
+//! - [`resnet`], [`vgg`]: the networks [`ResNet`] and [`Vgg`].
+//! - [`resnet_plugins`], [`vgg_plugins`]: their configurations and presets, one unit struct per plugin.
+//! - [`weights`]: torchvision checkpoints.
+//! - [`layers`], [`conv`], [`init`]: what the networks are made of.
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
+
+pub mod conv;
+pub mod init;
+pub mod layers;
+pub mod options;
+pub mod resnet;
+pub mod resnet_plugins;
+pub mod vgg;
+pub mod vgg_plugins;
+pub mod weights;
+
+pub use options::Freeze;
+pub use resnet::ResNet;
+pub use resnet_plugins::{ResNet18, ResNet34, ResNet50, ResNetConfig, ResNetPlugin, ResNetTiny};
+pub use vgg::{CamLayer, Vgg};
+pub use vgg_plugins::{Vgg16, Vgg16Bn, VggConfig, VggPlugin, VggTiny};
+pub use weights::{HeadReplaced, StateDict, WeightsError, load_state_dict};
+
+use fovea_api::Registry;
+
+/// Registers every network of this crate.
+pub fn register(registry: &mut Registry) {
+    registry
+        .model::<ResNetPlugin<ResNet18>>()
+        .model::<ResNetPlugin<ResNet34>>()
+        .model::<ResNetPlugin<ResNet50>>()
+        .model::<ResNetPlugin<ResNetTiny>>()
+        .model::<VggPlugin<Vgg16>>()
+        .model::<VggPlugin<Vgg16Bn>>()
+        .model::<VggPlugin<VggTiny>>();
+}

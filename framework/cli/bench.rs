@@ -1,0 +1,77 @@
+//! `fovea bench`: how fast something is.
+
+use crate::exit::Exit;
+use crate::{Failure, Outcome, built_in};
+use fovea_engine::bench::{StepBench, step_times};
+use fovea_plan::DeviceRequest;
+
+/// Arguments of `fovea bench`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Seconds of a training step, CE only and with RIA.
+    Step(StepArgs),
+}
+
+#[derive(clap::Args)]
+struct StepArgs {
+    /// Model by name.
+    #[arg(long, default_value = "resnet18")]
+    model: String,
+    /// Pictures a step.
+    #[arg(long, default_value_t = 32)]
+    batch: usize,
+    /// Side of the network input, pixels.
+    #[arg(long, default_value_t = 64)]
+    size: usize,
+    /// Timed steps of each kind.
+    #[arg(long, default_value_t = 10)]
+    steps: usize,
+    /// Device: auto, cpu, cuda:N.
+    #[arg(long, default_value = "auto")]
+    device: DeviceRequest,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn main(args: &Args) -> Outcome {
+    match &args.what {
+        What::Step(args) => step(args),
+    }
+}
+
+fn step(args: &StepArgs) -> Outcome {
+    if args.batch == 0 || args.size == 0 {
+        return Err(Failure::new(Exit::Usage, "--batch and --size must be at least 1"));
+    }
+    let StepArgs { model, batch, size, steps, device, json } = args;
+    let bench = StepBench { model: model.clone(), batch: *batch, size: *size, steps: *steps, device: *device };
+    let times = step_times(&bench, &built_in::registry()).map_err(|e| match e {
+        fovea_engine::EngineError::Device(_) => Failure::new(Exit::Device, e),
+        e => Failure::new(Exit::Usage, e),
+    })?;
+    let (ce, ria) = (times.ce_seconds, times.ria_seconds);
+    let images = *batch as f64;
+    if *json {
+        let value = serde_json::json!({
+            "model": model, "batch": batch, "size": size, "steps": steps, "device": times.device,
+            "ce_seconds": ce, "ria_seconds": ria, "ria_over_ce": ria / ce,
+        });
+        println!("{value}");
+    } else {
+        println!(
+            "{model} batch {batch} size {size} {}: CE {ce:.4} s/step {:.1} img/s | RIA {ria:.4} s/step {:.1} img/s | RIA/CE {:.3} (medians of {steps})",
+            times.device,
+            images / ce,
+            images / ria,
+            ria / ce
+        );
+    }
+    Ok(Exit::Success)
+}

@@ -1,0 +1,39 @@
+//! Exit codes. The main type is [`Exit`].
+
+use std::process::ExitCode;
+
+/// Shown under `fovea --help`.
+pub(crate) const TABLE: &str = "\
+Exit codes:
+  0  everything asked for is done
+  1  at least one trial failed or diverged
+  2  the command line or the experiment is wrong (nothing was run)
+  3  a file or folder cannot be used, or the run is in use by another process
+  4  the device cannot be used";
+
+/// How a command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Everything asked for is done.
+    Success,
+    /// At least one trial failed or diverged.
+    TrialsFailed,
+    /// The command line or the experiment is wrong.
+    Usage,
+    /// A file or folder cannot be used.
+    Files,
+    /// The device cannot be used.
+    Device,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::TrialsFailed => 1,
+            Exit::Usage => 2,
+            Exit::Files => 3,
+            Exit::Device => 4,
+        })
+    }
+}

@@ -1,0 +1,45 @@
+//! `fovea run FILE`: the main job.
+
+use crate::exit::Exit;
+use crate::progress::Progress;
+use crate::{Failure, Outcome, plan, report};
+use fovea_orchestrator::{OrchestratorError, RunOptions};
+use fovea_records::RunStore;
+use std::path::PathBuf;
+
+/// Arguments of `fovea run`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The experiment, a TOML file.
+    file: PathBuf,
+    /// Changes to it: `training.epochs=3`, `loss=ria`, `device=cuda:0`, `axes.seed=[0,1,2]`.
+    #[arg(value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+pub(crate) fn main(args: &Args) -> Outcome {
+    let plan = plan::load(&args.file, &args.overrides)?;
+    fovea_engine::device::check(plan.device).map_err(|e| Failure::new(Exit::Device, e))?;
+    let binary = std::env::current_exe().map_err(|e| Failure::new(Exit::Files, format!("cannot find the fovea program: {e}")))?;
+    let options = RunOptions { binary, base_dir: plan::base_dir(), version: env!("CARGO_PKG_VERSION").to_owned() };
+    let store = RunStore::new(&plan.run.dir);
+    let mut progress = Progress::new(&plan);
+    let result = fovea_orchestrator::run(&plan, &store, &options, &mut |update| progress.show(&update));
+    progress.end();
+    let summary = result.map_err(|e| match e {
+        OrchestratorError::Store(_) | OrchestratorError::Spawn { .. } | OrchestratorError::Config { .. } => {
+            Failure::new(Exit::Files, e)
+        }
+    })?;
+    if summary.ran == 0 {
+        println!("{}: all {} trials are done", plan.name, summary.total);
+    }
+    report::write(&store)?;
+    for (trial, message) in &summary.failed {
+        eprintln!("failed: trial {trial}: {message}");
+    }
+    if !summary.failed.is_empty() {
+        eprintln!("{} of {} trials failed; the same command tries them again", summary.failed.len(), summary.total);
+    }
+    if summary.failed.is_empty() && summary.diverged == 0 { Ok(Exit::Success) } else { Ok(Exit::TrialsFailed) }
+}

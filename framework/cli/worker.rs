@@ -1,0 +1,15 @@
+//! `fovea worker`: does tasks from stdin.
+
+use crate::exit::Exit;
+use crate::{Failure, Outcome, built_in};
+use rustix::process::{Signal, set_parent_process_death_signal};
+
+pub(crate) fn main() -> Outcome {
+    // A worker without orchestrator would train for nobody and write into a directory that is no longer locked.
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|e| Failure::new(Exit::Files, e))?;
+    let stdin = std::io::stdin().lock();
+    match fovea_engine::worker::serve(&built_in::registry(), stdin, std::io::stdout()) {
+        Ok(()) => Ok(Exit::Success),
+        Err(error) => Err(Failure::new(Exit::Usage, format!("the worker cannot go on: {error}"))),
+    }
+}

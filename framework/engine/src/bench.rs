@@ -1,0 +1,121 @@
+//! How fast a training step is. The main function is [`step_times`].
+
+use crate::data::loader::Batch;
+use crate::objective::Objective;
+use crate::train::{StepSettings, step};
+use crate::{EngineError, device, schedule};
+use fovea_api::{BBox, BuildContext, Key, ModelContext, Registry};
+use fovea_plan::{CamConfig, DeviceRequest, OptimizerConfig, TrainingConfig};
+use rand::RngExt as _;
+use serde_json::json;
+use std::time::Instant;
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct StepBench {
+    /// Model by name, with its defaults.
+    pub model: String,
+    /// Pictures a step.
+    pub batch: usize,
+    /// Side of the network input.
+    pub size: usize,
+    /// Timed steps of each kind.
+    pub steps: usize,
+    /// Device.
+    pub device: DeviceRequest,
+}
+
+/// Median seconds of a step.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct StepTimes {
+    /// Device in words.
+    pub device: String,
+    /// CE only.
+    pub ce_seconds: f64,
+    /// CE + RIA, straight-through box, closed-form alpha.
+    pub ria_seconds: f64,
+}
+
+/// Times CE and RIA steps in turn, on one random batch: the same work as `pytorch_ria.py` (Adam, 10 classes, target
+/// box from a quarter to three quarters of each side).
+///
+/// # Errors
+/// When the device or a plugin is not there.
+pub fn step_times(bench: &StepBench, registry: &Registry) -> Result<StepTimes, EngineError> {
+    let open = device::open(bench.device)?;
+    let training = training_config(bench);
+    let context = BuildContext {
+        base_dir: ".".into(),
+        device: open.device.clone(),
+        registry: registry.clone(),
+    };
+    let autodiff = open.device.clone().autodiff();
+    let model = ModelContext { classes: 10, input_size: bench.size, seed: 0, device: autodiff.clone() };
+    let mut model = registry.build_model(&bench.model, json!({}), &model)?;
+    let extractor = registry.build_extractor("threshold", json!({}), &context)?;
+    let loss = registry.build_loss("ria", json!({}), &context)?;
+    let cam = CamConfig::default();
+    let objective =
+        Objective { loss: loss.as_ref(), extractor: extractor.as_ref(), cam: &cam, size: bench.size };
+    let mut optimizer = schedule::optimizer(&training);
+    let batch = random_batch(bench);
+    let settings = StepSettings {
+        size: bench.size,
+        normalize: false,
+        alpha: training.alpha,
+        beta: training.beta,
+        learning_rate: training.optimizer.learning_rate,
+    };
+    let mut timed = |objective: Option<&Objective<'_>>| -> Result<f64, EngineError> {
+        let batch = batch.clone();
+        let started = Instant::now();
+        step(model.as_mut(), &mut optimizer, batch, objective, &settings, &autodiff)?;
+        Ok(started.elapsed().as_secs_f64())
+    };
+    timed(None)?;
+    timed(Some(&objective))?;
+    let (mut ce, mut ria) = (Vec::new(), Vec::new());
+    for _ in 0..bench.steps.max(1) {
+        ce.push(timed(None)?);
+        ria.push(timed(Some(&objective))?);
+    }
+    Ok(StepTimes { device: open.name, ce_seconds: median(&mut ce), ria_seconds: median(&mut ria) })
+}
+
+fn training_config(bench: &StepBench) -> TrainingConfig {
+    TrainingConfig {
+        batch_size: bench.batch,
+        optimizer: OptimizerConfig { learning_rate: 1e-4, ..OptimizerConfig::default() },
+        ..TrainingConfig::default()
+    }
+}
+
+fn random_batch(bench: &StepBench) -> Batch {
+    let mut rng = Key::new(0).purpose("bench").rng();
+    let size = bench.size as f32;
+    let quarter = BBox::new(size * 0.25, size * 0.25, size * 0.75, size * 0.75);
+    Batch {
+        images: (0..bench.batch * 3 * bench.size * bench.size).map(|_| rng.random()).collect(),
+        labels: (0..bench.batch).map(|_| rng.random_range(0..10)).collect(),
+        targets: vec![Some(quarter); bench.batch],
+        masks: None,
+    }
+}
+
+/// The middle value, or the mean of the two middle values.
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let n = values.len();
+    f64::midpoint(values[(n - 1) / 2], values[n / 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians() {
+        assert!((median(&mut [3.0, 1.0, 2.0]) - 2.0).abs() < 1e-12);
+        assert!((median(&mut [4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-12);
+    }
+}

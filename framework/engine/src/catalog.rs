@@ -1,0 +1,49 @@
+//! The registry as the plan sees it. The main type is [`Catalog`].
+
+use fovea_api::Registry;
+use fovea_plan::{PluginCatalog, PluginConfig, PluginIssue, PluginKind};
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// Lets the plan, which knows no plugins, check their tables.
+pub struct Catalog {
+    registry: Registry,
+    base_dir: PathBuf,
+}
+
+impl Catalog {
+    /// A catalog of `registry`; relative paths in plugin tables start at `base_dir`.
+    #[must_use]
+    pub fn new(registry: Registry, base_dir: PathBuf) -> Self {
+        Self { registry, base_dir }
+    }
+}
+
+fn kind_of(kind: PluginKind) -> fovea_api::PluginKind {
+    match kind {
+        PluginKind::Dataset => fovea_api::PluginKind::Dataset,
+        PluginKind::Model => fovea_api::PluginKind::Model,
+        PluginKind::Localizer => fovea_api::PluginKind::Localizer,
+        PluginKind::Extractor => fovea_api::PluginKind::Extractor,
+        PluginKind::Loss => fovea_api::PluginKind::Loss,
+    }
+}
+
+impl PluginCatalog for Catalog {
+    fn resolve(&self, kind: PluginKind, name: &str, config: Value) -> Result<PluginConfig, Vec<PluginIssue>> {
+        let entry = self.registry.get(kind_of(kind), name).map_err(|e| {
+            vec![PluginIssue { path: vec!["name".to_owned()], message: e.message, suggestion: None }]
+        })?;
+        let resolved = entry.resolve(config, &self.base_dir).map_err(|issues| {
+            issues
+                .into_iter()
+                .map(|i| PluginIssue { path: i.path, message: i.message, suggestion: i.suggestion })
+                .collect::<Vec<_>>()
+        })?;
+        Ok(PluginConfig { name: name.to_owned(), config: resolved.config, fingerprint: resolved.fingerprint })
+    }
+
+    fn names(&self, kind: PluginKind) -> Vec<String> {
+        self.registry.names(kind_of(kind))
+    }
+}

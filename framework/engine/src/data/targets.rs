@@ -1,0 +1,177 @@
+//! Boxes of the localizer, computed once per split. The main type is [`Targets`].
+
+use super::source::Source;
+use crate::{Emit, EngineError};
+use fovea_api::{BBox, ImageView, Localizer, Mask};
+use fovea_plan::PluginConfig;
+use fovea_records::{MetricRow, TrialEvent, store};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Pictures a call of the localizer.
+const CHUNK: usize = 64;
+
+/// A box with the size of the picture it was found on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Found {
+    bbox: [f32; 4],
+    width: usize,
+    height: usize,
+}
+
+/// What a split's boxes are worth where true masks exist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Quality {
+    /// Pictures with a true box.
+    count: usize,
+    /// Of these, with IoU >= 0.5.
+    hits: usize,
+    /// Sum of IoU.
+    iou: f64,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Cached {
+    boxes: Vec<Option<Found>>,
+    sizes: Vec<[usize; 2]>,
+    quality: Quality,
+}
+
+/// Target boxes of a split, pixels of the native pictures.
+#[derive(Debug)]
+pub struct Targets {
+    boxes: Vec<Option<BBox>>,
+    masks: Option<Vec<Option<Mask>>>,
+    quality: Quality,
+}
+
+impl Targets {
+    /// Computes the boxes of `split`, or takes them from the cache.
+    ///
+    /// The cache file is named by the data set, the localizer and their configurations and fingerprints, so runs and
+    /// trials share it; it appears whole or not at all. Masks are kept in memory only, when asked for.
+    ///
+    /// # Errors
+    /// When a picture cannot be read or the localizer fails.
+    pub fn compute(
+        source: &Source,
+        split: &str,
+        localizer: &dyn Localizer,
+        identity: (&PluginConfig, &PluginConfig),
+        with_masks: bool,
+        cache_dir: &Path,
+        emit: Emit<'_>,
+    ) -> Result<Self, EngineError> {
+        let text = serde_json::to_string(&(split, identity.0, identity.1))
+            .map_err(|e| EngineError::Config(format!("cannot name the box cache: {e}")))?;
+        let name = blake3::hash(text.as_bytes()).to_hex();
+        let path = cache_dir.join("boxes").join(format!("{}.json", &name[..32]));
+        let cached = if with_masks { None } else { store::read_json::<Cached>(&path, "box cache").ok() };
+        let count = source.dataset().len(split).unwrap_or(0);
+        let (cached, masks) = match cached.filter(|c| c.boxes.len() == count) {
+            Some(cached) => (cached, None),
+            None => {
+                let (fresh, masks) = find(source, split, count, localizer, with_masks, emit)?;
+                if !with_masks {
+                    store::write_json(&path, &fresh)?;
+                }
+                (fresh, masks)
+            }
+        };
+        Ok(Self {
+            boxes: cached.boxes.iter().map(|b| b.map(|f| f.bbox.into())).collect(),
+            masks,
+            quality: cached.quality,
+        })
+    }
+
+    /// Box of a picture, native pixels.
+    #[must_use]
+    pub fn bbox(&self, index: usize) -> Option<BBox> {
+        self.boxes[index]
+    }
+
+    /// Mask of a picture, native size, where masks were asked for and the localizer makes them.
+    #[must_use]
+    pub fn mask(&self, index: usize) -> Option<&Mask> {
+        self.masks.as_ref()?[index].as_ref()
+    }
+
+    /// CorLoc and mean IoU against true boxes, where there are any (method.md section 5).
+    #[must_use]
+    pub fn quality(&self, split: &str) -> Vec<MetricRow> {
+        let Quality { count, hits, iou } = self.quality;
+        if count == 0 {
+            return Vec::new();
+        }
+        vec![
+            MetricRow::new(split, "cor-loc", hits as f64 / count as f64, count),
+            MetricRow::new(split, "target-iou", iou / count as f64, count),
+        ]
+    }
+}
+
+type Fresh = (Cached, Option<Vec<Option<Mask>>>);
+
+fn find(
+    source: &Source,
+    split: &str,
+    count: usize,
+    localizer: &dyn Localizer,
+    with_masks: bool,
+    emit: Emit<'_>,
+) -> Result<Fresh, EngineError> {
+    let mut own: Vec<Option<Found>> = Vec::with_capacity(count);
+    let mut masks: Vec<Option<Mask>> = Vec::new();
+    let mut truth: Vec<Option<BBox>> = Vec::with_capacity(count);
+    let mut sizes: Vec<[usize; 2]> = Vec::with_capacity(count);
+    for start in (0..count).step_by(CHUNK) {
+        let range = start..(start + CHUNK).min(count);
+        let samples = range
+            .clone()
+            .into_par_iter()
+            .map(|i| source.sample(split, i))
+            .collect::<Result<Vec<_>, _>>()?;
+        let ids: Vec<String> = range.clone().map(|i| source.meta(split, i).id).collect();
+        let views: Vec<ImageView<'_>> = samples
+            .iter()
+            .zip(&ids)
+            .zip(range.clone())
+            .map(|((s, id), index)| ImageView { id, split, index, image: &s.image, mask: s.mask.as_ref() })
+            .collect();
+        for (found, sample) in localizer.localize(&views)?.into_iter().zip(&samples) {
+            let [width, height] = [sample.image.width, sample.image.height];
+            sizes.push([width, height]);
+            truth.push(sample.mask.as_ref().and_then(Mask::tight_box));
+            own.push(found.as_ref().map(|f| Found { bbox: f.bbox.to_array(), width, height }));
+            if with_masks {
+                masks.push(found.and_then(|f| f.mask));
+            }
+        }
+        emit(TrialEvent::Localizing { done: range.end, total: count });
+    }
+    let boxes = match localizer.permutation(split, count) {
+        None => own,
+        Some(from) => {
+            masks = if with_masks { vec![None; count] } else { masks };
+            from.iter().zip(&sizes).map(|(&j, &size)| own[j].map(|f| moved_to(f, size))).collect()
+        }
+    };
+    let mut quality = Quality::default();
+    for (found, truth) in boxes.iter().zip(&truth) {
+        if let Some(truth) = truth {
+            let iou = found.map_or(0.0, |f| truth.iou(&f.bbox.into()));
+            quality.count += 1;
+            quality.hits += usize::from(iou >= 0.5);
+            quality.iou += f64::from(iou);
+        }
+    }
+    Ok((Cached { boxes, sizes, quality }, with_masks.then_some(masks)))
+}
+
+/// The same box, in fractions, on a picture of another size.
+fn moved_to(found: Found, [width, height]: [usize; 2]) -> Found {
+    let (sx, sy) = (width as f32 / found.width as f32, height as f32 / found.height as f32);
+    Found { bbox: BBox::from(found.bbox).affine(sx, sy, 0.0, 0.0).to_array(), width, height }
+}

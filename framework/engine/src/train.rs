@@ -1,0 +1,242 @@
+//! The training loop. The main type is [`Trainer`].
+
+use crate::checkpoint::{Checkpoint, Progress};
+use crate::data::loader::{Batch, TrainLoader};
+use crate::objective::{Objective, cross_entropy, label_tensor, network_input};
+use crate::schedule::learning_rate;
+use crate::{Emit, EngineError};
+use burn::optim::ModuleOptimizer;
+use burn::tensor::{Device, Tensor, TensorData};
+use fovea_api::{DynClassifier, Key, LossInputs, Mode, PluginError};
+use fovea_plan::TrialConfig;
+use fovea_records::{EpochSummary, MetricRow, TrialEvent};
+use std::time::{Duration, Instant};
+
+/// Time between two [`TrialEvent::Step`].
+const STEP_EVENTS: Duration = Duration::from_millis(250);
+
+/// A network in training.
+pub struct Trainer<'a> {
+    /// The trial.
+    pub config: &'a TrialConfig,
+    /// The network.
+    pub model: Box<dyn DynClassifier>,
+    /// Its optimizer.
+    pub optimizer: ModuleOptimizer,
+    /// How far it is.
+    pub progress: Progress,
+    /// Autodiff device.
+    pub device: Device,
+    /// Where events go.
+    pub emit: Emit<'a>,
+}
+
+/// What one step measured.
+#[derive(Clone, Copy, Debug)]
+pub struct StepResult {
+    /// Objective.
+    pub loss: f64,
+    /// Cross-entropy.
+    pub cross_entropy: f64,
+    /// Explanation loss, mean over valid pictures.
+    pub explanation: Option<f64>,
+    /// Pictures with an explanation loss.
+    pub valid: usize,
+    /// Pictures classified correctly.
+    pub correct: usize,
+}
+
+/// One step of the optimizer on one batch: `alpha L_CE`, plus `beta L_expl` when there is an objective.
+///
+/// # Errors
+/// When a plugin fails.
+pub fn step(
+    model: &mut dyn DynClassifier,
+    optimizer: &mut ModuleOptimizer,
+    batch: Batch,
+    objective: Option<&Objective<'_>>,
+    settings: &StepSettings,
+    device: &Device,
+) -> Result<StepResult, PluginError> {
+    let n = batch.labels.len();
+    let size = settings.size;
+    let mut batch = batch;
+    let images = TensorData::new(std::mem::take(&mut batch.images), [n, 3, size, size]);
+    let images = Tensor::<4>::from_data(images, device);
+    let pass = model.forward(network_input(images, settings.normalize), Mode::Train);
+    let labels = label_tensor(&batch.labels, device);
+    let logits = pass.logits.clone();
+    let entropy = cross_entropy(logits.clone(), labels);
+    let term = objective.map(|o| o.explanation(pass, &batch)).transpose()?;
+    let valid = term.as_ref().map_or(0, |t| t.valid);
+    let explanation = term.and_then(|t| t.mean);
+    let weighted = entropy.clone().mul_scalar(settings.alpha);
+    let total = match &explanation {
+        Some(expl) => weighted + expl.clone().mul_scalar(settings.beta),
+        None => weighted,
+    };
+    let gradients = total.backward();
+    model.step(optimizer, settings.learning_rate, gradients);
+
+    // One transfer for everything that is shown or checked.
+    let classes = logits.dims()[1];
+    let mut parts = vec![total.detach(), entropy.detach()];
+    let has_explanation = explanation.is_some();
+    parts.extend(explanation.map(Tensor::detach));
+    parts.push(logits.detach().reshape([n * classes]));
+    let host: Vec<f32> = Tensor::cat(parts, 0).into_data().iter::<f32>().collect();
+    let head = if has_explanation { 3 } else { 2 };
+    let correct =
+        host[head..].chunks_exact(classes).zip(&batch.labels).filter(|(row, label)| argmax(row) == **label).count();
+    Ok(StepResult {
+        loss: f64::from(host[0]),
+        cross_entropy: f64::from(host[1]),
+        explanation: has_explanation.then(|| f64::from(host[2])),
+        valid,
+        correct,
+    })
+}
+
+/// Numbers of a step.
+#[derive(Clone, Copy, Debug)]
+pub struct StepSettings {
+    /// Side of the network input.
+    pub size: usize,
+    /// Whether inputs are normalised by ImageNet's statistics.
+    pub normalize: bool,
+    /// Weight of the cross-entropy.
+    pub alpha: f64,
+    /// Weight of the explanation loss.
+    pub beta: f64,
+    /// Learning rate.
+    pub learning_rate: f64,
+}
+
+/// Position of the largest value; the first one where several are equal.
+#[must_use]
+pub fn argmax(row: &[f32]) -> usize {
+    let mut best = 0;
+    for (i, value) in row.iter().enumerate() {
+        if *value > row[best] {
+            best = i;
+        }
+    }
+    best
+}
+
+impl Trainer<'_> {
+    /// Trains until `until` epochs are done, saving after every epoch.
+    ///
+    /// `after_epoch` is called before the checkpoint is written, and may add rows to the progress.
+    ///
+    /// # Errors
+    /// When a picture cannot be read, a plugin fails, a checkpoint cannot be written, or the loss diverges.
+    pub fn train(
+        &mut self,
+        until: usize,
+        loader: TrainLoader<'_>,
+        objective: Option<&Objective<'_>>,
+        checkpoint: &Checkpoint,
+        after_epoch: &mut dyn FnMut(&dyn DynClassifier, usize) -> Result<Vec<MetricRow>, EngineError>,
+    ) -> Result<(), EngineError> {
+        let objective = objective.filter(|o| o.loss.inputs() != LossInputs::Nothing);
+        while self.progress.epoch < until {
+            let epoch = self.progress.epoch;
+            let active = objective.filter(|_| epoch >= self.config.training.warmup_epochs);
+            let started = Instant::now();
+            let summary = std::thread::scope(|scope| self.epoch(epoch, loader.epoch(epoch, scope), active, loader.steps()))?;
+            self.progress.epoch += 1;
+            self.progress.seconds += started.elapsed().as_secs_f64();
+            self.progress.rows.extend(rows_of(&summary, loader.source.dataset().len("train").unwrap_or(0)));
+            self.progress.epochs.push(summary.clone());
+            let rows = after_epoch(self.model.as_ref(), self.progress.epoch)?;
+            self.progress.rows.extend(rows);
+            checkpoint.save(self.model.as_ref(), &self.optimizer, &self.progress)?;
+            (self.emit)(TrialEvent::Epoch(summary));
+        }
+        Ok(())
+    }
+
+    fn epoch(
+        &mut self,
+        epoch: usize,
+        batches: impl Iterator<Item = Result<Batch, fovea_api::DataError>>,
+        objective: Option<&Objective<'_>>,
+        steps: usize,
+    ) -> Result<EpochSummary, EngineError> {
+        let training = &self.config.training;
+        let started = Instant::now();
+        let mut told = Instant::now();
+        let (mut seen, mut correct, mut valid) = (0, 0, 0);
+        let (mut loss, mut entropy, mut explanation) = (0.0, 0.0, 0.0);
+        let mut rate = training.optimizer.learning_rate;
+        for (index, batch) in batches.enumerate() {
+            let batch = batch?;
+            let n = batch.labels.len();
+            let global = epoch * steps + index;
+            rate = learning_rate(training, global, steps);
+            // Dropout draws from the device's generator, so it too must be a function of (seed, step).
+            self.device.seed(Key::new(self.config.seed).purpose("device").index(global).seed());
+            let settings = StepSettings {
+                size: self.config.input.size,
+                normalize: self.config.input.normalize,
+                alpha: training.alpha,
+                beta: training.beta,
+                learning_rate: rate,
+            };
+            let result =
+                step(self.model.as_mut(), &mut self.optimizer, batch, objective, &settings, &self.device)?;
+            if !result.loss.is_finite() {
+                return Err(EngineError::Diverged { epoch, step: index, loss: result.loss.to_string() });
+            }
+            seen += n;
+            correct += result.correct;
+            valid += result.valid;
+            loss += result.loss * n as f64;
+            entropy += result.cross_entropy * n as f64;
+            explanation += result.explanation.unwrap_or(0.0) * result.valid as f64;
+            if told.elapsed() >= STEP_EVENTS || index + 1 == steps {
+                told = Instant::now();
+                (self.emit)(TrialEvent::Step {
+                    epoch,
+                    step: index + 1,
+                    steps,
+                    loss: result.loss,
+                    images_per_second: seen as f64 / started.elapsed().as_secs_f64(),
+                });
+            }
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        let total = seen.max(1) as f64;
+        Ok(EpochSummary {
+            epoch: epoch + 1,
+            epochs: training.epochs,
+            loss: loss / total,
+            cross_entropy: entropy / total,
+            explanation: (objective.is_some() && valid > 0).then(|| explanation / valid as f64),
+            skipped: if objective.is_some() { seen - valid } else { 0 },
+            accuracy: correct as f64 / total,
+            learning_rate: rate,
+            seconds,
+            images_per_second: seen as f64 / seconds,
+        })
+    }
+}
+
+/// The training curve's points of an epoch. Times are left out: equal trials have equal metric files.
+fn rows_of(summary: &EpochSummary, count: usize) -> Vec<MetricRow> {
+    let row = |metric: &str, value: f64| MetricRow::new("train", metric, value, count).epoch(summary.epoch);
+    let mut rows = vec![
+        row("loss", summary.loss),
+        row("cross-entropy", summary.cross_entropy),
+        row("accuracy", summary.accuracy),
+        row("learning-rate", summary.learning_rate),
+    ];
+    if let Some(explanation) = summary.explanation {
+        rows.push(row("explanation-loss", explanation));
+    }
+    if summary.explanation.is_some() || summary.skipped > 0 {
+        rows.push(row("skipped", summary.skipped as f64));
+    }
+    rows
+}

@@ -1,0 +1,67 @@
+//! What of a plan is done. The main function is [`status`].
+
+use fovea_plan::Plan;
+use fovea_records::{RunStore, StoreError, TrialOutcome};
+use std::fmt;
+
+/// What is known of a trial before a run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TrialStatus {
+    /// Never begun.
+    New,
+    /// Begun, and a checkpoint is there to go on from.
+    Interrupted,
+    /// Done, every artefact in place.
+    Done,
+    /// Its loss became non-finite; it would do so again.
+    Diverged(String),
+    /// Marked as done, but an artefact is gone: it runs again.
+    Damaged(String),
+}
+
+impl TrialStatus {
+    /// Whether a run has to do something.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        match self {
+            Self::New | Self::Interrupted | Self::Damaged(_) => true,
+            Self::Done | Self::Diverged(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for TrialStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::New => f.pad("new"),
+            Self::Interrupted => f.pad("interrupted"),
+            Self::Done => f.pad("done"),
+            Self::Diverged(_) => f.pad("diverged"),
+            Self::Damaged(_) => f.pad("damaged"),
+        }
+    }
+}
+
+/// The status of every trial, in plan order.
+///
+/// # Errors
+/// When a DONE marker exists but cannot be read.
+pub fn status(plan: &Plan, store: &RunStore) -> Result<Vec<TrialStatus>, StoreError> {
+    plan.trials
+        .iter()
+        .map(|trial| {
+            let dir = store.trial_dir(&trial.id);
+            Ok(match store.done(&trial.id)? {
+                Some(done) => match done.artefacts.keys().find(|name| !dir.join(name).exists()) {
+                    Some(missing) => TrialStatus::Damaged(format!("{missing} is gone")),
+                    None => match done.ended {
+                        TrialOutcome::Diverged { message } => TrialStatus::Diverged(message),
+                        TrialOutcome::Done | TrialOutcome::Failed { .. } => TrialStatus::Done,
+                    },
+                },
+                None if dir.join("checkpoint").exists() => TrialStatus::Interrupted,
+                None => TrialStatus::New,
+            })
+        })
+        .collect()
+}

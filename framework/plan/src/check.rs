@@ -1,0 +1,124 @@
+//! Values that have the right type and still make no sense.
+
+use crate::errors::{At, Issue, did_you_mean, nearest};
+use crate::spec::{DeviceRequest, ExperimentSpec};
+
+/// Something wrong, with the keys that may be blamed for it: the first that the user set is.
+#[derive(Clone, Debug)]
+pub(crate) struct Suspicion {
+    pub(crate) suspects: Vec<Vec<String>>,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+impl Suspicion {
+    /// The issue once the culprit is known.
+    pub(crate) fn blame(self, path: Vec<String>) -> Issue {
+        Issue::new(path, At::Value, self.message).help(self.help)
+    }
+}
+
+struct Checks(Vec<Suspicion>);
+
+impl Checks {
+    fn require(&mut self, holds: bool, keys: &[&str], message: impl FnOnce() -> String) {
+        if !holds {
+            let suspects = keys.iter().map(|key| key.split('.').map(str::to_owned).collect());
+            self.0.push(Suspicion { suspects: suspects.collect(), message: message(), help: None });
+        }
+    }
+
+    fn at_least_one(&mut self, key: &str, value: usize) {
+        self.require(value >= 1, &[key], || format!("must be at least 1, found {value}"));
+    }
+
+    fn fraction(&mut self, key: &str, value: f64) {
+        self.require((0.0..=1.0).contains(&value), &[key], || {
+            format!("must be between 0 and 1, found {value}")
+        });
+    }
+
+    fn positive(&mut self, key: &str, value: f64) {
+        self.require(value > 0.0 && value.is_finite(), &[key], || format!("must be above 0, found {value}"));
+    }
+
+    fn not_negative(&mut self, key: &str, value: f64) {
+        self.require(value >= 0.0 && value.is_finite(), &[key], || {
+            format!("must not be negative, found {value}")
+        });
+    }
+
+    fn ordered(&mut self, key: &str, [low, high]: [f64; 2]) {
+        self.require(low <= high, &[key], || format!("must be [smallest, largest], found [{low}, {high}]"));
+    }
+
+    fn levels(&mut self, key: &str, levels: &[f64]) {
+        for (index, level) in levels.iter().enumerate() {
+            self.positive(&format!("{key}.{index}"), *level);
+        }
+    }
+}
+
+/// Everything that makes no sense.
+pub(crate) fn check(spec: &ExperimentSpec) -> Vec<Suspicion> {
+    let mut checks = Checks(Vec::new());
+    let bad_name =
+        spec.name.trim().is_empty() || spec.name.starts_with('.') || spec.name.contains(['/', '\\']);
+    checks.require(!bad_name, &["name"], || "must be a name that a folder can have".to_owned());
+    checks.at_least_one("run.workers", spec.run.workers);
+    if spec.device.parse::<DeviceRequest>().is_err() {
+        let known = ["auto", "cpu", "cuda", "cuda:N"];
+        checks.require(false, &["device"], || format!("unknown device `{}`", spec.device));
+        if let Some(last) = checks.0.last_mut() {
+            let near = nearest(&spec.device, known).is_some();
+            let known_devices = || Some(format!("known devices: {}", known.join(", ")));
+            last.help = if near { did_you_mean(&spec.device, &known, "devices") } else { known_devices() };
+        }
+    }
+
+    checks.at_least_one("input.size", spec.input.size);
+
+    let augmentation = &spec.augmentation;
+    let [low, high] = augmentation.crop_scale;
+    let in_range = low > 0.0 && low <= 1.0 && high > 0.0 && high <= 1.0;
+    checks.require(in_range, &["augmentation.crop_scale"], || {
+        format!("must lie above 0 and at most at 1, found [{low}, {high}]")
+    });
+    checks.ordered("augmentation.crop_scale", augmentation.crop_scale);
+    let [low, high] = augmentation.crop_ratio;
+    checks.require(low > 0.0 && high > 0.0, &["augmentation.crop_ratio"], || {
+        format!("must lie above 0, found [{low}, {high}]")
+    });
+    checks.ordered("augmentation.crop_ratio", augmentation.crop_ratio);
+    checks.fraction("augmentation.flip", augmentation.flip);
+    checks.fraction("augmentation.min_box_kept", augmentation.min_box_kept);
+
+    let training = &spec.training;
+    checks.at_least_one("training.epochs", training.epochs);
+    checks.at_least_one("training.batch_size", training.batch_size);
+    let (epochs, warmup, rise) = (training.epochs, training.warmup_epochs, training.schedule.rise_epochs);
+    checks.require(epochs == 0 || warmup <= epochs, &["training.warmup_epochs", "training.epochs"], || {
+        format!("{warmup} warm-up epochs are more than the {epochs} epochs there are (training.warmup_epochs, training.epochs)")
+    });
+    checks.require(epochs == 0 || rise <= epochs, &["training.schedule.rise_epochs", "training.epochs"], || {
+        format!("{rise} epochs of rising learning rate are more than the {epochs} epochs there are (training.schedule.rise_epochs, training.epochs)")
+    });
+    checks.not_negative("training.alpha", training.alpha);
+    checks.not_negative("training.beta", training.beta);
+    checks.positive("training.optimizer.learning_rate", training.optimizer.learning_rate);
+    let momentum = training.optimizer.momentum;
+    checks.require((0.0..1.0).contains(&momentum), &["training.optimizer.momentum"], || {
+        format!("must be at least 0 and below 1, found {momentum}")
+    });
+    checks.not_negative("training.optimizer.weight_decay", training.optimizer.weight_decay);
+    checks.fraction("training.schedule.final_fraction", training.schedule.final_fraction);
+    checks.positive("training.schedule.gamma", training.schedule.gamma);
+    checks.at_least_one("training.schedule.step_epochs", training.schedule.step_epochs);
+
+    let evaluation = &spec.evaluation;
+    checks.levels("evaluation.gaussian", &evaluation.gaussian);
+    checks.levels("evaluation.l2", &evaluation.l2);
+    checks.at_least_one("evaluation.draws", evaluation.draws);
+    checks.at_least_one("evaluation.batch_size", evaluation.batch_size);
+    checks.0
+}

@@ -1,0 +1,163 @@
+//! The ordered list of everything there is to do. The main type is [`Plan`]; [`load`] makes one.
+
+use crate::errors::{Location, PlanError, nearest};
+use crate::layers::Layers;
+use crate::shape::Shape;
+use crate::spans::{Parsed, Source};
+use crate::{DeviceRequest, Overrides, PlanErrors, PluginCatalog, TrialConfig, expand, identity};
+use fovea_records::{PlannedTrial, RunPlan, StageId, TrialId};
+use std::path::{Path, PathBuf};
+
+/// An experiment, ready to run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Name of the experiment.
+    pub name: String,
+    /// What the experiment asks, in words.
+    pub question: Option<String>,
+    /// Where to compute.
+    pub device: DeviceRequest,
+    /// Where and how it runs.
+    pub run: RunConfig,
+    /// Dotted keys of the axes, in declared order.
+    pub axes: Vec<String>,
+    /// Label of the variant that others are compared with.
+    pub baseline: Option<String>,
+    /// Trials in grid order: the last axis is fastest.
+    pub trials: Vec<Trial>,
+    /// Prefixes of training that trials share, in the order of their first trial.
+    pub stages: Vec<Stage>,
+    /// The text of the file.
+    pub source: String,
+    /// The file.
+    pub path: PathBuf,
+}
+
+/// Where and how an experiment runs. No part of a trial's identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunConfig {
+    /// Run directory.
+    pub dir: PathBuf,
+    /// Cache that runs share.
+    pub cache: PathBuf,
+    /// Worker processes at a time.
+    pub workers: usize,
+    /// CPU threads of a worker; 0: all.
+    pub threads: usize,
+}
+
+/// One grid point.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial {
+    /// Identity.
+    pub id: TrialId,
+    /// Position in the grid, from 0.
+    pub index: usize,
+    /// Label of the values of all axes but the seed.
+    pub variant: String,
+    /// Dotted key and value of each axis, seed included, in declared order.
+    pub axes: Vec<(String, String)>,
+    /// The stage it forks from, if its training prefix is shared.
+    pub stage: Option<StageId>,
+    /// The resolved configuration.
+    pub config: TrialConfig,
+}
+
+/// A prefix of training (the CE-only warm-up) that several trials share.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stage {
+    /// Identity.
+    pub id: StageId,
+    /// Epochs it trains, from 0.
+    pub epochs: usize,
+    /// Configuration of the first trial that uses it; what differs between them does not matter here.
+    pub config: TrialConfig,
+    /// The trials that fork from it, in grid order.
+    pub trials: Vec<TrialId>,
+}
+
+impl Plan {
+    /// What `plan.json` holds.
+    #[must_use]
+    pub fn to_run_plan(&self) -> RunPlan {
+        let planned = self.trials.iter().map(|trial| PlannedTrial {
+            id: trial.id.clone(),
+            index: trial.index,
+            variant: trial.variant.clone(),
+            seed: trial.config.seed,
+            axes: trial.axes.clone(),
+            stage: trial.stage.clone(),
+            config: identity::json(&trial.config),
+        });
+        RunPlan {
+            name: self.name.clone(),
+            question: self.question.clone(),
+            axes: self.axes.clone(),
+            baseline: self.baseline.clone(),
+            trials: planned.collect(),
+        }
+    }
+}
+
+/// Reads an experiment and plans it.
+///
+/// # Errors
+/// Everything that is wrong with the file and the overrides, each with its place.
+pub fn load(path: &Path, overrides: &Overrides, catalog: &dyn PluginCatalog) -> Result<Plan, PlanErrors> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| PlanErrors::new(vec![unreadable(path, &error)]))?;
+    let Parsed { source, table, issues } = Source::parse(path, &text)?;
+    let mut errors: Vec<PlanError> = Vec::new();
+    for issue in issues {
+        let location = source.locate(&issue.path, issue.at);
+        errors.push(PlanError {
+            location,
+            key: Some(issue.path.join(".")),
+            message: issue.message,
+            help: issue.help,
+        });
+    }
+    let shape = Shape::of_experiment();
+    let layers = Layers::merge(source, table, overrides, &shape, &mut errors)?;
+    expand::expand(&layers, &shape, catalog, errors)
+}
+
+/// Why a file cannot be read, and which files could have been meant.
+fn unreadable(path: &Path, error: &std::io::Error) -> PlanError {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let folder = if path.is_dir() { path } else { folder };
+    let mut near: Vec<String> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.path().file_name()?.to_str().map(str::to_owned))
+        .filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    near.sort();
+    let wanted = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = |name: &str| name.trim_end_matches(".toml").to_owned();
+    let stems: Vec<String> = near.iter().map(|name| stem(name)).collect();
+    let shown = |name: &str| match path.parent() {
+        _ if path.is_dir() => path.join(name).display().to_string(),
+        Some(parent) => parent.join(name).display().to_string(),
+        None => name.to_owned(),
+    };
+    let help = match nearest(&stem(&wanted), stems.iter().map(String::as_str)) {
+        Some(best) if !path.is_dir() => Some(format!("did you mean `{}`?", shown(&format!("{best}.toml")))),
+        _ if !folder.is_dir() => Some(format!("there is no folder `{}`", folder.display())),
+        _ if near.is_empty() => Some(format!("there is no .toml file in `{}`", folder.display())),
+        _ => {
+            Some(format!("there are: {}", near.iter().map(|name| shown(name)).collect::<Vec<_>>().join(", ")))
+        }
+    };
+    let message = match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file".to_owned(),
+        std::io::ErrorKind::InvalidData => "it is not text (UTF-8)".to_owned(),
+        _ if path.is_dir() => "this is a folder, not an experiment file".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    };
+    let help = if error.kind() == std::io::ErrorKind::InvalidData { None } else { help };
+    PlanError { location: Location::Path(path.to_owned()), key: None, message, help }
+}

@@ -1,0 +1,71 @@
+//! What the trials' configurations share and where they differ. The main type is [`ConfigView`].
+
+use crate::run::Run;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Configurations, flattened to dotted keys.
+#[derive(Debug, Serialize)]
+pub(crate) struct ConfigView {
+    /// Keys with one value over all trials.
+    pub(crate) shared: Vec<(String, String)>,
+    /// Names of the variants, as columns of `differing`.
+    pub(crate) variants: Vec<String>,
+    /// Keys that differ, with their value in each variant (`-` where a variant lacks the key; values that change with
+    /// the seed are listed).
+    pub(crate) differing: Vec<(String, Vec<String>)>,
+}
+
+impl ConfigView {
+    /// Compares the configurations of all planned trials.
+    pub(crate) fn new(run: &Run) -> Self {
+        let mut keys: Vec<String> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        let flat: Vec<BTreeMap<String, String>> = run
+            .trials
+            .iter()
+            .map(|trial| {
+                let mut entries = Vec::new();
+                flatten("", &trial.planned.config, &mut entries);
+                for (key, _) in &entries {
+                    if seen.insert(key.clone()) {
+                        keys.push(key.clone());
+                    }
+                }
+                entries.into_iter().collect()
+            })
+            .collect();
+        let mut shared = Vec::new();
+        let mut differing = Vec::new();
+        for key in keys {
+            let first = flat.first().and_then(|f| f.get(&key));
+            if flat.iter().all(|f| f.get(&key) == first) {
+                shared.push((key.clone(), first.cloned().unwrap_or_default()));
+                continue;
+            }
+            let values = run.variants.iter().map(|variant| {
+                let mut values: Vec<&str> =
+                    variant.trials.iter().map(|&t| flat[t].get(&key).map_or("-", String::as_str)).collect();
+                values.dedup();
+                values.join(", ")
+            });
+            let values = values.collect();
+            differing.push((key, values));
+        }
+        Self { shared, variants: run.variants.iter().map(|v| v.name.clone()).collect(), differing }
+    }
+}
+
+fn flatten(prefix: &str, value: &Value, entries: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            for (key, value) in map {
+                let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                flatten(&key, value, entries);
+            }
+        }
+        Value::String(text) => entries.push((prefix.to_owned(), text.clone())),
+        other => entries.push((prefix.to_owned(), other.to_string())),
+    }
+}

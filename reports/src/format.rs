@@ -1,0 +1,68 @@
+//! Numbers as people read them: per cent with one decimal for fractions, three decimals for numbers.
+
+use crate::stats::Stats;
+use fovea_records::Unit;
+
+/// A value without its unit.
+pub(crate) fn value(unit: Unit, value: f64) -> String {
+    let text = match unit {
+        Unit::Fraction => format!("{:.1}", 100.0 * value),
+        Unit::Number => format!("{value:.3}"),
+        Unit::PerSecond | Unit::Seconds => format!("{value:.1}"),
+        Unit::Count => format!("{value:.0}"),
+    };
+    // A rounded negative zero would look like a finding.
+    match text.strip_prefix('-') {
+        Some(rest) if rest.chars().all(|c| matches!(c, '0' | '.')) => rest.to_owned(),
+        _ => text,
+    }
+}
+
+/// A difference, with its sign and without its unit.
+pub(crate) fn difference(unit: Unit, difference: f64) -> String {
+    let text = value(unit, difference);
+    if text.starts_with('-') || text.chars().all(|c| matches!(c, '0' | '.')) { text } else { format!("+{text}") }
+}
+
+/// `mean ± sd`, or the mean alone when there is a single value.
+pub(crate) fn mean_sd(unit: Unit, stats: &Stats) -> String {
+    match stats.sd {
+        Some(sd) => format!("{} ± {}", value(unit, stats.mean), value(unit, sd)),
+        None => value(unit, stats.mean),
+    }
+}
+
+/// Typographic minus signs, for the page.
+pub(crate) fn minus(text: &str) -> String {
+    text.replace('-', "\u{2212}")
+}
+
+/// `1 trial`, `2 trials`.
+pub(crate) fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A duration in words.
+pub(crate) fn duration(seconds: f64) -> String {
+    if seconds < 60.0 {
+        format!("{seconds:.1} s")
+    } else if seconds < 3600.0 {
+        format!("{:.1} min", seconds / 60.0)
+    } else {
+        format!("{:.1} h", seconds / 3600.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_and_decimals() {
+        assert_eq!(value(Unit::Fraction, 0.8125), "81.2");
+        assert_eq!(difference(Unit::Number, 0.0312), "+0.031");
+        assert_eq!(difference(Unit::Number, -0.0002), "0.000");
+        assert_eq!(minus(&difference(Unit::Fraction, -0.01)), "\u{2212}1.0");
+        assert_eq!(plural(1, "seed") + " " + &plural(2, "seed"), "1 seed 2 seeds");
+    }
+}

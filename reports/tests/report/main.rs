@@ -1,0 +1,269 @@
+//! Reports over recorded runs.
+
+mod fixture;
+
+use fixture::{Fate, LOSSES, id};
+use fovea_records::RunStore;
+use fovea_reports::{ReportSummary, build};
+use polars::prelude::*;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Three variants, two seeds: one trial diverged, one not begun.
+fn partial(root: &Path) -> RunStore {
+    fixture::write(root, &["none", "iou", "ria"], 2, |loss, seed| match (loss, seed) {
+        ("iou", 1) => Fate::Diverged,
+        ("ria", 1) => Fate::Untouched,
+        _ => Fate::Done,
+    })
+}
+
+fn complete(root: &Path) -> RunStore {
+    fixture::write(root, &LOSSES, 3, |_, _| Fate::Done)
+}
+
+fn page(summary: &ReportSummary) -> String {
+    fs::read_to_string(&summary.index).unwrap()
+}
+
+fn csv(store: &RunStore, name: &str) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(store.tables_dir().join(name)).unwrap();
+    text.lines().map(|l| l.split(',').map(str::to_owned).collect()).collect()
+}
+
+/// The cell of the summary table at (variant, split, metric, noise without level), by column name.
+fn cell(table: &[Vec<String>], at: [&str; 4], column: &str) -> String {
+    let place = |name: &str| table[0].iter().position(|h| h == name).unwrap();
+    let [variant, split, metric, noise] = at;
+    let wanted = [("variant", variant), ("split", split), ("metric", metric), ("noise", noise), ("level", ""), ("subset", "")];
+    let rows: Vec<_> = table[1..].iter().filter(|r| wanted.iter().all(|(n, v)| r[place(n)] == *v)).collect();
+    assert_eq!(rows.len(), 1, "{at:?}");
+    rows[0][place(column)].clone()
+}
+
+fn close(text: &str, expected: f64) {
+    let value: f64 = text.parse().unwrap_or_else(|_| panic!("{text:?} is no number"));
+    assert!((value - expected).abs() < 1e-9, "{value} is not {expected}");
+}
+
+#[test]
+fn the_terminal_table_is_exact() {
+    let dir = tempfile::tempdir().unwrap();
+    let summary = build(&partial(dir.path())).unwrap();
+    assert_eq!((summary.trials, summary.done, summary.failed), (6, 4, 1));
+    let expected = "\
+loss   accuracy       accuracy         gap    noise in    noise in             RFS        box IoU  seeds  not
+           test  test-unbiased                 foregr.     backgr.                         object         measured
+────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+none 81.0 ± 1.4*    62.0 ± 2.8  19.0 ± 1.4  40.5 ± 0.7  39.0 ± 1.4  -0.015 ± 0.007  0.310 ± 0.014      2  -
+iou        79.0           63.0        16.0        38.0        41.0           0.030          0.380      1  1 diverged
+ria        77.0           69.0*        8.0*       34.0        47.0*          0.130*         0.540*     1  1 pending
+Mean ± sd over seeds; accuracies in per cent, RFS and IoU as plain numbers; * best mean of its column.
+Gap: test minus test-unbiased. Gaussian noise (mean over levels), RFS and box IoU: on test-unbiased.
+Baseline: loss=none.
+";
+    assert_eq!(summary.table, expected, "\n{}", summary.table);
+    assert!(summary.table.lines().all(|l| l.chars().count() <= 116));
+}
+
+#[test]
+fn the_summary_agrees_with_numbers_worked_out_by_hand() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = complete(dir.path());
+    build(&store).unwrap();
+    let table = csv(&store, "summary.csv");
+    // loss=none on test: 0.80, 0.82, 0.84.
+    let none = ["loss=none", "test", "accuracy", ""];
+    close(&cell(&table, none, "mean"), 0.82);
+    close(&cell(&table, none, "sd"), 0.02);
+    close(&cell(&table, none, "min"), 0.80);
+    close(&cell(&table, none, "max"), 0.84);
+    close(&cell(&table, none, "half_width_95"), 4.302_652_729_911_275 * 0.02 / 3_f64.sqrt());
+    assert_eq!(cell(&table, none, "n"), "3");
+    assert_eq!(cell(&table, none, "delta_mean"), "");
+    // loss=ria (v = 3) minus loss=none on test-unbiased: 0.09 - 0.03 s: 0.09, 0.06, 0.03.
+    let ria = ["loss=ria", "test-unbiased", "accuracy", ""];
+    let half = 4.302_652_729_911_275 * 0.03 / 3_f64.sqrt();
+    close(&cell(&table, ria, "delta_mean"), 0.06);
+    close(&cell(&table, ria, "delta_sd"), 0.03);
+    close(&cell(&table, ria, "delta_low_95"), 0.06 - half);
+    close(&cell(&table, ria, "delta_high_95"), 0.06 + half);
+    assert_eq!(cell(&table, ria, "delta_n"), "3");
+    assert_eq!(cell(&table, ria, "baseline"), "loss=none");
+    // RFS: background 0.38 + 0.03 v + 0.02 s minus foreground 0.40 - 0.02 v + 0.01 s.
+    close(&cell(&table, ["loss=ria", "test-unbiased", "rfs", "gaussian"], "mean"), -0.02 + 0.15 + 0.01);
+
+    // Grid order; no row for metrics of training.
+    let variants: Vec<&String> = table[1..].iter().map(|r| &r[0]).collect();
+    let mut order = variants.clone();
+    order.dedup();
+    assert_eq!(order, ["loss=none", "loss=iou", "loss=modified-iou", "loss=ria"]);
+    assert!(table.iter().all(|r| r[2] != "loss"));
+}
+
+#[test]
+fn tables_hold_every_row_and_parquet_agrees_with_csv() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = partial(dir.path());
+    build(&store).unwrap();
+    let recorded: usize = ["none 0", "none 1", "iou 0", "iou 1", "ria 0", "ria 1"]
+        .iter()
+        .map(|t| t.split_once(' ').unwrap())
+        .map(|(loss, seed)| store.read_metrics(&id(loss, seed.parse().unwrap())).unwrap().len())
+        .sum();
+    let metrics = csv(&store, "metrics.csv");
+    assert_eq!(
+        metrics[0].join(","),
+        "trial,variant,seed,axis.loss,axis.seed,split,metric,noise,level,subset,epoch,value,count"
+    );
+    assert_eq!(metrics.len() - 1, recorded);
+    for name in ["metrics", "summary", "trials"] {
+        let file = fs::File::open(store.tables_dir().join(format!("{name}.parquet"))).unwrap();
+        let frame = ParquetReader::new(file).finish().unwrap();
+        let lines = csv(&store, &format!("{name}.csv"));
+        assert_eq!((frame.height(), frame.width()), (lines.len() - 1, lines[0].len()), "{name}");
+    }
+    let trials = csv(&store, "trials.csv");
+    let statuses: Vec<&String> = trials[1..].iter().map(|r| &r[3]).collect();
+    assert_eq!(statuses, ["done", "done", "done", "diverged", "done", "pending"]);
+    assert_eq!(trials[1][4..6], ["45.5".to_owned(), "cpu (2 threads)".to_owned()]);
+}
+
+#[test]
+fn figures_exist_and_decode() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = complete(dir.path());
+    build(&store).unwrap();
+    let figures = store.report_dir().join("figures");
+    for (name, size) in [
+        ("noise-gaussian", (2100, 640)),
+        ("training-curves", (2100, 1140)),
+        ("accuracy-vs-rfs", (1720, 700)),
+        ("deltas", (2100, 696)),
+    ] {
+        assert_eq!(image::image_dimensions(figures.join(format!("{name}.png"))).unwrap(), size, "{name}");
+        let svg = fs::read_to_string(figures.join(format!("{name}.svg"))).unwrap();
+        assert!(svg.contains(&format!("width=\"{}\" height=\"{}\" viewBox", size.0 / 2, size.1 / 2)), "{name}");
+        assert!(svg.trim_end().ends_with("</svg>"));
+    }
+    let gallery = image::open(figures.join("gallery.png")).unwrap();
+    assert_eq!((gallery.width(), gallery.height()), (2 * (10 + 5 * 146), 2 * (44 + 4 * 158 + 34)));
+}
+
+#[test]
+fn the_page_stands_alone_and_says_what_was_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = page(&build(&complete(dir.path())).unwrap());
+    for fetch in ["src=\"http", "href=\"http", "url(", "@import", "<script", "<link", "http://", "https://"] {
+        assert!(!page.contains(fetch), "the page contains {fetch}");
+    }
+    for words in [
+        "Over 3 seeds, RFS of loss=ria is +0.150 [+0.150, +0.150] against loss=none",
+        "accuracy on test-unbiased changes by +6.0 points [−1.5, +13.5]",
+        "interval for accuracy on test-unbiased contains 0",
+        "The baseline loss=none classifies 82.0 % on test and 64.0 % on test-unbiased correctly, a gap of 18.0 points",
+        "look at the object? &lt;b&gt;&amp;&lt;&#x2f;b&gt;",
+        "Robustness to Gaussian noise on test-unbiased",
+        "data:image/jpeg;base64,",
+        "cpu (2 threads)",
+        "12 pictures have no target box.",
+        "fovea run ",
+        "Relative foreground sensitivity",
+    ] {
+        assert!(page.contains(words), "the page lacks {words}");
+    }
+    let link = format!("href=\"../trials/{}/\"", id("ria", 2));
+    assert!(page.contains(&link), "{link}");
+    assert_eq!(page.matches("<svg").count(), 4);
+    for leak in [">NaN", ">None", " NaN"] {
+        assert!(!page.contains(leak), "the page shows {leak}");
+    }
+}
+
+#[test]
+fn a_run_in_progress_is_reported_as_far_as_it_came() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = fixture::write(dir.path(), &["none", "ria"], 2, |loss, seed| match (loss, seed) {
+        ("none", 0) => Fate::Done,
+        ("none", 1) => Fate::Running,
+        ("ria", 0) => Fate::Failed,
+        _ => Fate::Untouched,
+    });
+    let summary = build(&store).unwrap();
+    assert_eq!((summary.trials, summary.done, summary.failed), (4, 1, 1));
+    assert!(summary.table.contains("1 failed, 1 pending"), "{}", summary.table);
+    let page = page(&summary);
+    for words in [
+        "This report covers 1 of 4 planned trials",
+        "killed by signal 11 in &lt;localizer&gt;",
+        "loss=ria shares no finished seed with loss=none",
+        "Differences to the baseline are left out",
+        "attempt 1 was started",
+    ] {
+        assert!(page.contains(words), "the page lacks {words}");
+    }
+
+    let empty = tempfile::tempdir().unwrap();
+    let store = fixture::write(empty.path(), &["none", "ria"], 2, |_, _| Fate::Untouched);
+    let summary = build(&store).unwrap();
+    assert!(summary.table.contains("No trial has been measured yet."), "{}", summary.table);
+    let page = fs::read_to_string(summary.index).unwrap();
+    for words in ["there is no answer yet", "Gaussian noise is left out", "The gallery is left out"] {
+        assert!(page.contains(words), "the page lacks {words}");
+    }
+}
+
+#[test]
+fn files_that_cannot_be_read_are_listed_and_the_rest_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = complete(dir.path());
+    let trial = |loss, seed| store.trial_dir(&id(loss, seed));
+    fs::write(trial("none", 0).join("metrics.jsonl"), "{\"split\": 3}\n").unwrap();
+    fs::write(trial("iou", 0).join("DONE.json"), "{").unwrap();
+    fs::write(trial("iou", 1).join("events.jsonl"), "nonsense\n").unwrap();
+    fs::write(trial("modified-iou", 0).join("gallery/1.png"), "").unwrap();
+    fs::remove_file(trial("modified-iou", 0).join("gallery/2.cam.png")).unwrap();
+    fs::write(dir.path().join("journal.jsonl"), "[]\n").unwrap();
+    let summary = build(&store).unwrap();
+    assert_eq!((summary.done, summary.failed), (10, 2));
+    let page = page(&summary);
+    assert!(page.contains("Problems with the records"));
+    for file in ["metrics.jsonl:1", "DONE.json:1", "events.jsonl:1", "1.png", "2.cam.png", "journal.jsonl:1"] {
+        assert!(page.contains(file), "the page does not name {file}");
+    }
+    assert!(summary.table.contains("1 failed"), "{}", summary.table);
+}
+
+#[test]
+fn the_same_records_give_the_same_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = complete(dir.path());
+    let files = || -> Vec<(PathBuf, Vec<u8>)> {
+        build(&store).unwrap();
+        let mut paths = Vec::new();
+        for folder in [store.tables_dir(), store.report_dir(), store.report_dir().join("figures")] {
+            paths.extend(fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_file()));
+        }
+        paths.sort();
+        paths.into_iter().map(|p| (p.clone(), fs::read(p).unwrap())).collect()
+    };
+    let (first, second) = (files(), files());
+    assert_eq!(first.len(), 6 + 1 + 9);
+    for ((path, a), (_, b)) in first.iter().zip(&second) {
+        assert!(a == b, "{} differs", path.display());
+    }
+}
+
+#[test]
+#[ignore = "writes /tmp/report-demo to be looked at"]
+fn demo() {
+    for (name, write) in [("complete", complete as fn(&Path) -> RunStore), ("partial", partial)] {
+        let root = Path::new("/tmp/report-demo").join(name);
+        let _ = fs::remove_dir_all(&root);
+        let clock = std::time::Instant::now();
+        let store = write(&root);
+        let written = clock.elapsed();
+        let summary = build(&store).unwrap();
+        println!("{}\n{} {written:?} {:?}", summary.table, summary.index.display(), clock.elapsed() - written);
+    }
+}

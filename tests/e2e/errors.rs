@@ -1,0 +1,142 @@
+//! Bad input: every message says what, where, and what to do, and nothing panics.
+
+use crate::harness::{SMALL, Workspace};
+use std::fs;
+
+/// A PNG of one colour.
+fn png(color: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let pixels = vec![color; 8 * 8 * 3];
+    let encoder = image::codecs::png::PngEncoder::new(&mut bytes);
+    image::ImageEncoder::write_image(encoder, &pixels, 8, 8, image::ExtendedColorType::Rgb8).unwrap();
+    bytes
+}
+
+/// A folder data set of two classes with two pictures each in train and test; no masks.
+fn folder(workspace: &Workspace) {
+    for split in ["train", "test"] {
+        for (class, color) in [("cat", 200), ("dog", 50)] {
+            for i in 0..2 {
+                workspace.write(&format!("data/{split}/{class}/{i}.png"), png(color + i));
+            }
+        }
+    }
+    let rest = SMALL.split_once("[input]").unwrap().1;
+    workspace.write(
+        "folder.toml",
+        format!("name = \"folder\"\ndevice = \"cpu\"\n[dataset]\nname = \"folder\"\nroot = \"data\"\n[input]{rest}"),
+    );
+}
+
+#[test]
+fn several_mistakes_are_told_at_once_with_their_places() {
+    let workspace = Workspace::new();
+    let text = SMALL.replace("epochs = 3", "epohcs = 3").replace("batch_size = 16", "batch_size = \"many\"");
+    workspace.write("bad.toml", text.replace("resnet-tiny", "resnet-tinny"));
+    let ran = workspace.fovea(&["run", "bad.toml"]);
+    let ran = ran.fails(2, &["bad.toml:", "epohcs", "did you mean `epochs`", "batch_size", "resnet-tinny", "resnet-tiny"]);
+    assert!(ran.stderr.contains("bad.toml:21:1"), "the typo is at line 21, column 1:\n{}", ran.stderr);
+    assert!(!workspace.path().join("runs").exists());
+}
+
+#[test]
+fn a_typo_in_an_override_is_told() {
+    let workspace = Workspace::new();
+    workspace.write("small.toml", SMALL);
+    workspace.fovea(&["run", "small.toml", "training.epohcs=1"]).fails(2, &["training.epohcs", "epochs"]);
+}
+
+#[test]
+fn an_empty_grid_is_refused() {
+    let workspace = Workspace::new();
+    workspace.write("small.toml", format!("{SMALL}\n[axes]\nseed = []\n"));
+    workspace.fovea(&["run", "small.toml"]).fails(2, &["seed", "small.toml:"]);
+}
+
+#[test]
+fn a_missing_experiment_and_a_missing_run_are_told() {
+    let workspace = Workspace::new();
+    workspace.write("small.toml", SMALL);
+    workspace.fovea(&["run", "smal.toml"]).fails(2, &["smal.toml"]);
+    workspace.fovea(&["report", "runs/nothing"]).fails(3, &["runs/nothing", "plan.json"]);
+}
+
+#[test]
+fn cuda_without_cuda_names_the_way_out() {
+    let workspace = Workspace::new();
+    workspace.write("small.toml", SMALL);
+    workspace.fovea(&["run", "small.toml", "device=cuda:0"]).fails(4, &["cuda:0", "device=cpu"]);
+    workspace.fovea(&["run", "small.toml", "device=gpu"]).fails(2, &["gpu"]);
+}
+
+#[test]
+fn a_missing_data_directory_is_told_with_its_path() {
+    let workspace = Workspace::new();
+    folder(&workspace);
+    fs::remove_dir_all(workspace.path().join("data")).unwrap();
+    let path = workspace.path().join("data");
+    workspace.fovea(&["run", "folder.toml"]).fails(2, &[path.to_str().unwrap()]);
+}
+
+#[test]
+fn a_zero_byte_picture_fails_its_trial_by_name_or_is_skipped_when_asked() {
+    let workspace = Workspace::new();
+    folder(&workspace);
+    workspace.write("data/train/cat/broken.png", "");
+    let ran = workspace.fovea(&["run", "folder.toml", "loss=none"]);
+    ran.fails(1, &["data/train/cat/broken.png"]);
+    let ran = workspace.fovea(&["run", "folder.toml", "loss=none", "dataset.on_bad_image=skip"]).ok();
+    assert!(ran.stderr.contains("broken.png"), "what is skipped is listed: {}", ran.stderr);
+}
+
+#[test]
+fn pictures_without_masks_train_and_say_that_nothing_could_be_explained() {
+    let workspace = Workspace::new();
+    folder(&workspace);
+    let ran = workspace.fovea(&["run", "folder.toml", "loss=ria", "localizer=ground-truth"]).ok();
+    assert!(ran.stderr.contains("skipped 4"), "no picture has a target box: {}", ran.stderr);
+    let store = workspace.run("folder");
+    let trial = store.read_plan().unwrap().trials[0].id.clone();
+    let metrics = store.read_metrics(&trial).unwrap();
+    assert!(metrics.iter().any(|m| m.metric == "accuracy" && m.split == "test"));
+    assert!(metrics.iter().all(|m| m.metric != "rfs" && m.metric != "box-iou"), "no mask, no RFS");
+}
+
+#[test]
+fn an_unwritable_run_directory_is_told() {
+    let workspace = Workspace::new();
+    workspace.write("small.toml", SMALL);
+    workspace.write("file", "not a folder");
+    workspace.fovea(&["run", "small.toml", "run.dir=file/run"]).fails(3, &["file/run"]);
+}
+
+#[test]
+fn a_second_run_on_the_same_directory_is_refused() {
+    let workspace = Workspace::new();
+    workspace.write("small.toml", SMALL);
+    let store = workspace.run("small");
+    let _lock = store.lock().unwrap();
+    let pid = std::process::id().to_string();
+    workspace.fovea(&["run", "small.toml"]).fails(3, &["in use by another fovea run", &pid]);
+}
+
+#[test]
+fn a_split_that_is_not_there_is_told_before_training() {
+    let workspace = Workspace::new();
+    workspace.write("small.toml", SMALL);
+    let ran = workspace.fovea(&["run", "small.toml", "evaluation.noise_split=tset"]);
+    let ran = ran.fails(1, &["evaluation.noise_split", "tset", "test-unbiased"]);
+    assert!(!ran.stderr.contains("epoch  1/3"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_diverging_trial_is_marked_and_the_others_go_on() {
+    let workspace = Workspace::new();
+    workspace.write("small.toml", format!("{SMALL}\n[axes]\n\"training.optimizer.learning_rate\" = [1e-3, 1e30]\n"));
+    let ran = workspace.fovea(&["run", "small.toml", "loss=none", "training.optimizer.name=sgd"]);
+    let ran = ran.fails(1, &["DIVERGED"]);
+    assert!(ran.stdout.contains("diverged"), "the table counts it: {}", ran.stdout);
+    let again = workspace.fovea(&["run", "small.toml", "loss=none", "training.optimizer.name=sgd"]);
+    assert_eq!(again.code, 1);
+    assert!(again.stdout.contains("done"), "a diverged trial is not run again: {}", again.stdout);
+}

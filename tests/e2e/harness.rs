@@ -1,0 +1,125 @@
+//! A workspace in a temporary directory, with the binary and a small experiment. The main type is [`Workspace`].
+
+use fovea_records::{Done, RunStore};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// A grid that trains in seconds: 32x32 pictures, four stages of four to eight channels, three epochs.
+pub(crate) const SMALL: &str = r#"
+name = "small"
+device = "cpu"
+
+[dataset]
+name = "scenes"
+size = 32
+train = 64
+test = 24
+
+[input]
+size = 32
+
+[model]
+name = "resnet-tiny"
+stem_width = 4
+widths = [4, 4, 8, 8]
+
+[training]
+epochs = 3
+warmup_epochs = 1
+batch_size = 16
+
+[evaluation]
+gaussian = [60, 120]
+draws = 1
+gallery = 2
+"#;
+
+/// A directory of its own, removed in the end.
+pub(crate) struct Workspace {
+    dir: TempDir,
+}
+
+impl Workspace {
+    pub(crate) fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes a file.
+    pub(crate) fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, contents).unwrap();
+        path
+    }
+
+    /// The binary, in this directory.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fovea"));
+        command.args(args).current_dir(self.path());
+        command
+    }
+
+    /// Runs it to the end.
+    pub(crate) fn fovea(&self, args: &[&str]) -> Ran {
+        Ran::of(self.command(args).output().unwrap())
+    }
+
+    /// The run directory of this name.
+    pub(crate) fn run(&self, name: &str) -> RunStore {
+        RunStore::new(self.path().join("runs").join(name))
+    }
+}
+
+/// A finished command.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Fails the test, with everything that was printed, unless the command succeeded.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Fails the test unless the command ended with this code and said each of these on stderr.
+    #[track_caller]
+    pub(crate) fn fails(self, code: i32, said: &[&str]) -> Self {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        for text in said {
+            assert!(self.stderr.contains(text), "{text:?} is not in:\n{}", self.stderr);
+        }
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+        self
+    }
+}
+
+/// The parts of a trial that equal trials have in common, bit for bit: weights, metrics, predictions, gallery.
+pub(crate) fn bits(store: &RunStore, variant: &str, seed: u64) -> BTreeMap<String, String> {
+    let plan = store.read_plan().unwrap();
+    let trial = plan.trials.iter().find(|t| t.variant == variant && t.seed == seed).unwrap();
+    let Done { artefacts, .. } = store.done(&trial.id).unwrap().expect("the trial is done");
+    artefacts.into_iter().filter(|(name, _)| name != "events.jsonl" && name != "trial.toml").collect()
+}
+
+/// The hash of a trial's weights.
+pub(crate) fn weights(store: &RunStore, variant: &str, seed: u64) -> String {
+    bits(store, variant, seed)["checkpoint/model.safetensors"].clone()
+}
