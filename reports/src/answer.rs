@@ -45,21 +45,20 @@ impl Answer {
         if compared.len() > MOST_VARIANTS {
             findings.push(format!("The other {} variants are in the table.", compared.len() - MOST_VARIANTS));
         }
-        let fewest = measures.iter().flat_map(|m| m.deltas.iter().flatten()).map(|d| d.n).min();
-        let caveat = match fewest {
-            None => None,
-            Some(n) => Some(format!(
-                "Differences are paired by seed; brackets are 95 % Student t intervals of the mean difference, not \
-                 corrected for the number of comparisons.{}",
-                if n < 5 {
-                    format!(
-                        " With {} the intervals are wide: only large effects can be told from chance.",
-                        if n < 2 { "so few seeds".to_owned() } else { plural(n, "seed") }
-                    )
-                } else {
-                    String::new()
+        let shared = || measures.iter().flat_map(|m| m.deltas.iter().flatten()).map(|d| d.n);
+        let caveat = match (shared().min(), shared().max()) {
+            (Some(_), Some(most)) if most < 2 => Some("Differences are paired by seed.".to_owned()),
+            (Some(fewest), Some(_)) => {
+                let mut text =
+                    "Differences are paired by seed; brackets are 95 % Student t intervals of the mean \
+                                difference, not corrected for the number of comparisons."
+                        .to_owned();
+                if fewest < 5 {
+                    text.push_str(" With so few seeds the intervals are wide: only large effects can be told from chance.");
                 }
-            )),
+                Some(text)
+            }
+            _ => None,
         };
         Self { lead, findings, caveat }
     }
@@ -75,8 +74,11 @@ fn baseline_sentence(run: &Run, measures: &[Measure], baseline: usize) -> Option
     if accuracies.is_empty() {
         return None;
     }
-    let mut sentence =
-        format!("The baseline {} classifies {} correctly", run.variants[baseline].name, accuracies.join(" and "));
+    let mut sentence = format!(
+        "The baseline {} classifies {} correctly",
+        run.variants[baseline].name,
+        accuracies.join(" and ")
+    );
     let find = |kind| measures.iter().find(|m| m.kind == kind);
     if let Some(gap) = find(MeasureKind::Gap).and_then(mean) {
         sentence.push_str(&format!(", a gap of {gap} points"));
@@ -94,14 +96,17 @@ fn baseline_sentence(run: &Run, measures: &[Measure], baseline: usize) -> Option
 fn finding(run: &Run, measures: &[Measure], variant: usize) -> Option<String> {
     let baseline = &run.variants[run.baseline?].name;
     let name = &run.variants[variant].name;
-    let compared: Vec<&Measure> = [MeasureKind::Rfs, MeasureKind::Accuracy, MeasureKind::Gap, MeasureKind::BoxIou]
-        .iter()
-        .flat_map(|&kind| measures.iter().filter(move |m| m.kind == kind))
-        .filter(|m| m.deltas[variant].is_some())
-        .collect();
+    let compared: Vec<&Measure> =
+        [MeasureKind::Rfs, MeasureKind::Accuracy, MeasureKind::Gap, MeasureKind::BoxIou]
+            .iter()
+            .flat_map(|&kind| measures.iter().filter(move |m| m.kind == kind))
+            .filter(|m| m.deltas[variant].is_some())
+            .collect();
     let seeds = compared.iter().filter_map(|m| m.deltas[variant]).map(|d| d.n).min();
     let Some(seeds) = seeds else {
-        return Some(format!("{name} shares no finished seed with {baseline}, so nothing can be said of it yet."));
+        return Some(format!(
+            "{name} shares no finished seed with {baseline}, so nothing can be said of it yet."
+        ));
     };
     let mut parts = Vec::new();
     let mut clear = Vec::new();
@@ -119,7 +124,10 @@ fn finding(run: &Run, measures: &[Measure], variant: usize) -> Option<String> {
         let interval = interval.unwrap_or_default();
         parts.push(match (position, measure.kind) {
             (0, MeasureKind::Rfs) => format!("RFS of {name} is {change}{interval} against {baseline}"),
-            (0, _) => format!("{} of {name} changes by {change}{points}{interval} against {baseline}", measure.phrase),
+            (0, _) => format!(
+                "{} of {name} changes by {change}{points}{interval} against {baseline}",
+                measure.phrase
+            ),
             _ => format!("{} changes by {change}{points}{interval}", measure.phrase),
         });
     }
@@ -129,20 +137,15 @@ fn finding(run: &Run, measures: &[Measure], variant: usize) -> Option<String> {
     } else if clear.is_empty() {
         text.push_str(" Every interval contains 0: these seeds do not tell it from no change.");
     } else {
+        text.push_str(&format!(" Intervals clear of 0: {}.", list(&clear)));
         if !unclear.is_empty() {
+            let (noun, verb) =
+                if unclear.len() == 1 { ("interval", "contains") } else { ("intervals", "contain") };
             text.push_str(&format!(
-                " The {} for {} {} 0: no change there can be told from chance.",
-                if unclear.len() == 1 { "interval" } else { "intervals" },
-                list(&unclear),
-                if unclear.len() == 1 { "contains" } else { "contain" },
+                " The {noun} for {} {verb} 0: no change there can be told from chance.",
+                list(&unclear)
             ));
         }
-        text.push_str(&format!(
-            " The {} for {} {} 0.",
-            if clear.len() == 1 { "interval" } else { "intervals" },
-            list(&clear),
-            if clear.len() == 1 { "excludes" } else { "exclude" },
-        ));
     }
     Some(text)
 }

@@ -50,8 +50,12 @@ impl ConfigView {
                 values.dedup();
                 values.join(", ")
             });
-            let values = values.collect();
-            differing.push((key, values));
+            let values: Vec<String> = values.collect();
+            if values.iter().all(|v| *v == values[0]) {
+                shared.push((key, format!("{} (changes with the seed)", values[0])));
+            } else {
+                differing.push((key, values));
+            }
         }
         Self { shared, variants: run.variants.iter().map(|v| v.name.clone()).collect(), differing }
     }

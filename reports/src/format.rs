@@ -21,7 +21,11 @@ pub(crate) fn value(unit: Unit, value: f64) -> String {
 /// A difference, with its sign and without its unit.
 pub(crate) fn difference(unit: Unit, difference: f64) -> String {
     let text = value(unit, difference);
-    if text.starts_with('-') || text.chars().all(|c| matches!(c, '0' | '.')) { text } else { format!("+{text}") }
+    if text.starts_with('-') || text.chars().all(|c| matches!(c, '0' | '.')) {
+        text
+    } else {
+        format!("+{text}")
+    }
 }
 
 /// `mean ± sd`, or the mean alone when there is a single value.

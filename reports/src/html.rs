@@ -63,7 +63,13 @@ pub(crate) fn write(store: &RunStore, contents: &Contents) -> Result<PathBuf, Re
         .collect();
     let statuses: Vec<(usize, &str)> = Status::ALL.iter().map(|s| (run.count(*s), s.name())).collect();
     let of_done = |part: fn(&fovea_records::Done) -> &String| -> Vec<String> {
-        run.trials.iter().filter_map(|t| t.done.as_ref().map(part)).collect::<BTreeSet<_>>().into_iter().cloned().collect()
+        run.trials
+            .iter()
+            .filter_map(|t| t.done.as_ref().map(part))
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .cloned()
+            .collect()
     };
     let compute: f64 = run.trials.iter().filter_map(crate::run::Trial::seconds).sum();
     let used: BTreeSet<&str> =

@@ -95,15 +95,32 @@ pub(crate) fn headline(run: &Run, summary: &Summary) -> Vec<Measure> {
             .zip(summary.values(&Key::clean(last, "accuracy")))
             .map(|(a, b)| a.zip(*b).map(|(a, b)| a - b))
             .collect();
-        let phrase = format!("the gap between {first} and {last}");
-        measures.push(measure(run, MeasureKind::Gap, ["gap", ""], phrase, &format!("{first} - {last}"), values));
+        let phrase = "the gap".to_owned();
+        measures.push(measure(
+            run,
+            MeasureKind::Gap,
+            ["gap", ""],
+            phrase,
+            &format!("{first} - {last}"),
+            values,
+        ));
     }
     let order = |split: &&String| splits.iter().position(|s| s == *split).unwrap_or(usize::MAX);
     let mut by_rank: Vec<&String> = summary.splits.iter().collect();
     by_rank.sort_by_key(order);
     for (kind, metric, heading, phrase) in [
-        (MeasureKind::NoiseForeground, "accuracy-fg", ["noise in", "foregr."], "accuracy under foreground noise"),
-        (MeasureKind::NoiseBackground, "accuracy-bg", ["noise in", "backgr."], "accuracy under background noise"),
+        (
+            MeasureKind::NoiseForeground,
+            "accuracy-fg",
+            ["noise in", "foregr."],
+            "accuracy under foreground noise",
+        ),
+        (
+            MeasureKind::NoiseBackground,
+            "accuracy-bg",
+            ["noise in", "backgr."],
+            "accuracy under background noise",
+        ),
         (MeasureKind::Rfs, "rfs", ["RFS", ""], "RFS"),
     ] {
         let key = |split: &str| Key::noisy(split, metric, HEADLINE_NOISE, None);

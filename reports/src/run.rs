@@ -200,7 +200,9 @@ fn journal_states(journal: &[JournalEntry]) -> HashMap<TrialId, Said> {
             JournalEntry::TrialFinished { trial, outcome, .. } => {
                 said.insert(trial.clone(), Said::Ended(outcome.clone()));
             }
-            JournalEntry::RunStarted { .. } | JournalEntry::StageFinished { .. } | JournalEntry::RunFinished { .. } => {}
+            JournalEntry::RunStarted { .. }
+            | JournalEntry::StageFinished { .. }
+            | JournalEntry::RunFinished { .. } => {}
         }
     }
     said

@@ -111,7 +111,13 @@ impl Summary {
         let mut order: Vec<usize> = (0..keys.len()).collect();
         order.sort_by(|&a, &b| {
             let (a, b) = (&keys[a], &keys[b]);
-            (rank(a), &a.metric, &a.noise, a.level, &a.subset).cmp(&(rank(b), &b.metric, &b.noise, b.level, &b.subset))
+            (rank(a), &a.metric, &a.noise, a.level, &a.subset).cmp(&(
+                rank(b),
+                &b.metric,
+                &b.noise,
+                b.level,
+                &b.subset,
+            ))
         });
         let keys: Vec<Key> = order.iter().map(|&i| keys[i].clone()).collect();
         let values = order.iter().map(|&i| std::mem::take(&mut values[i])).collect();

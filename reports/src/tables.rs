@@ -35,13 +35,18 @@ fn metrics(run: &Run) -> PolarsResult<DataFrame> {
     let rows: Vec<_> = run.trials.iter().flat_map(|t| t.rows.iter().map(move |r| (t, r))).collect();
     let mut columns = vec![
         Column::new("trial".into(), rows.iter().map(|(t, _)| t.planned.id.as_str()).collect::<Vec<_>>()),
-        Column::new("variant".into(), rows.iter().map(|(t, _)| t.planned.variant.as_str()).collect::<Vec<_>>()),
+        Column::new(
+            "variant".into(),
+            rows.iter().map(|(t, _)| t.planned.variant.as_str()).collect::<Vec<_>>(),
+        ),
         Column::new("seed".into(), rows.iter().map(|(t, _)| t.planned.seed).collect::<Vec<_>>()),
     ];
     for axis in &run.axes {
         let values: Vec<Option<&str>> = rows
             .iter()
-            .map(|(t, _)| t.planned.axes.iter().find(|(name, _)| name == axis).map(|(_, value)| value.as_str()))
+            .map(|(t, _)| {
+                t.planned.axes.iter().find(|(name, _)| name == axis).map(|(_, value)| value.as_str())
+            })
             .collect();
         columns.push(Column::new(format!("axis.{axis}").into(), values));
     }
@@ -71,7 +76,12 @@ fn statistics(run: &Run, summary: &Summary) -> PolarsResult<DataFrame> {
         for key in &summary.keys {
             let values = summary.values(key);
             if let Some(stats) = summary::stats(run, place, values) {
-                lines.push(Line { variant: &variant.name, key, stats, delta: summary::delta(run, place, values) });
+                lines.push(Line {
+                    variant: &variant.name,
+                    key,
+                    stats,
+                    delta: summary::delta(run, place, values),
+                });
             }
         }
     }

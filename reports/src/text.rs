@@ -71,7 +71,11 @@ impl ResultsTable {
             }
             ResultsRow { variant: variant.name.clone(), baseline: run.baseline == Some(place), cells }
         });
-        Self { rows: rows.collect(), headings, notes: notes(run, measures, best.iter().any(|b| !b.is_empty())) }
+        Self {
+            rows: rows.collect(),
+            headings,
+            notes: notes(run, measures, best.iter().any(|b| !b.is_empty())),
+        }
     }
 
     /// The table as plain text with aligned columns.
@@ -86,11 +90,15 @@ impl ResultsTable {
         };
         let mut lines: Vec<Vec<String>> = (0..2)
             .map(|line| {
-                let heading = |(c, h): (usize, &[String; 2])| if left(c) { h[line].clone() } else { format!("{} ", h[line]) };
+                let heading = |(c, h): (usize, &[String; 2])| {
+                    if left(c) { h[line].clone() } else { format!("{} ", h[line]) }
+                };
                 self.headings.iter().enumerate().map(heading).collect()
             })
             .collect();
-        lines.extend(self.rows.iter().map(|r| r.cells.iter().enumerate().map(|(c, cell)| marked(cell, c)).collect()));
+        lines.extend(
+            self.rows.iter().map(|r| r.cells.iter().enumerate().map(|(c, cell)| marked(cell, c)).collect()),
+        );
         let width = |text: &str| text.chars().count();
         let widths: Vec<usize> =
             (0..self.headings.len()).map(|c| lines.iter().map(|l| width(&l[c])).max().unwrap_or(0)).collect();
@@ -122,7 +130,9 @@ fn notes(run: &Run, measures: &[Measure], marked: bool) -> Vec<String> {
         notes.push("No trial has been measured yet.".to_owned());
     } else {
         let mark = if marked { "; * best mean of its column" } else { "" };
-        notes.push(format!("Mean ± sd over seeds; accuracies in per cent, RFS and IoU as plain numbers{mark}."));
+        notes.push(format!(
+            "Mean ± sd over seeds; accuracies in per cent, RFS and IoU as plain numbers{mark}."
+        ));
     }
     let find = |kinds: &[MeasureKind]| measures.iter().find(|m| kinds.contains(&m.kind));
     let mut places = Vec::new();
@@ -135,7 +145,8 @@ fn notes(run: &Run, measures: &[Measure], marked: bool) -> Vec<String> {
             places.push(format!("Gaussian noise (mean over levels), RFS and box IoU: on {}.", iou.split));
         }
         (noise, iou) => {
-            places.extend(noise.map(|m| format!("Gaussian noise (mean over levels) and RFS: on {}.", m.split)));
+            places
+                .extend(noise.map(|m| format!("Gaussian noise (mean over levels) and RFS: on {}.", m.split)));
             places.extend(iou.map(|m| format!("Box IoU: on {}.", m.split)));
         }
     }

@@ -1,6 +1,6 @@
 //! The registry as the plan sees it. The main type is [`Catalog`].
 
-use fovea_api::Registry;
+use fovea_api::{Registry, registry::nearest};
 use fovea_plan::{PluginCatalog, PluginConfig, PluginIssue, PluginKind};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -34,6 +34,10 @@ impl PluginCatalog for Catalog {
         let entry = self.registry.get(kind_of(kind), name).map_err(|e| {
             vec![PluginIssue { path: vec!["name".to_owned()], message: e.message, suggestion: None }]
         })?;
+        let unknown = unknown_keys(&entry.schema, &config);
+        if !unknown.is_empty() {
+            return Err(unknown);
+        }
         let resolved = entry.resolve(config, &self.base_dir).map_err(|issues| {
             issues
                 .into_iter()
@@ -45,5 +49,37 @@ impl PluginCatalog for Catalog {
 
     fn names(&self, kind: PluginKind) -> Vec<String> {
         self.registry.names(kind_of(kind))
+    }
+}
+
+/// Keys of the table that the plugin's schema does not know, each at its own place; the parser would stop at the first.
+fn unknown_keys(schema: &Value, config: &Value) -> Vec<PluginIssue> {
+    let (Some(known), Some(table)) = (schema["properties"].as_object(), config.as_object()) else {
+        return Vec::new();
+    };
+    let names: Vec<String> = known.keys().cloned().collect();
+    table
+        .keys()
+        .filter(|key| !known.contains_key(*key))
+        .map(|key| PluginIssue {
+            path: vec![key.clone()],
+            message: format!("unknown key; known: {}", if names.is_empty() { "none".into() } else { names.join(", ") }),
+            suggestion: nearest(key, &names).map(str::to_owned),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_unknown_key_is_found_with_its_neighbour() {
+        let schema = json!({"properties": {"lambda": {}, "diagonal": {}}});
+        let issues = unknown_keys(&schema, &json!({"lamda": 1, "diagonal": "pixels", "x": 0}));
+        assert_eq!(issues.len(), 2);
+        assert_eq!(issues[0].suggestion.as_deref(), Some("lambda"));
+        assert_eq!(issues[1].suggestion, None);
     }
 }

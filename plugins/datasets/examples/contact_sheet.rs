@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fovea_datasets::register(&mut registry);
     let context = BuildContext {
         base_dir: std::env::current_dir()?,
-        device: burn::tensor::Device::flex(),
+        device: Default::default(),
         registry: registry.clone(),
     };
     let source = registry.build_dataset("scenes", config, &context)?;
@@ -53,7 +53,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         put(&source.load("train", row)?, 2 * COLUMNS, row, true);
     }
     let filter = image::imageops::FilterType::Nearest;
-    image::imageops::resize(&sheet, sheet.width() * ZOOM as u32, sheet.height() * ZOOM as u32, filter).save(&path)?;
+    image::imageops::resize(&sheet, sheet.width() * ZOOM as u32, sheet.height() * ZOOM as u32, filter)
+        .save(&path)?;
 
     let (start, count) = (Instant::now(), 500);
     for index in 0..count {

@@ -59,7 +59,12 @@ fn panel(run: &Run, key: &(String, String)) -> Option<Panel> {
         .filter_map(|trial| {
             let curve = trial.curves.get(key)?;
             let points = curve.iter().map(|(epoch, value)| (*epoch as f64, *value)).collect();
-            Some(Series { line: 1.3, marker: 0.0, opacity: 0.85, ..Series::new(line_look(run, trial.variant), points) })
+            Some(Series {
+                line: 1.3,
+                marker: 0.0,
+                opacity: 0.85,
+                ..Series::new(line_look(run, trial.variant), points)
+            })
         })
         .collect();
     if series.is_empty() {

@@ -51,7 +51,8 @@ fn panel(run: &Run, measure: &Measure, rows: &[usize]) -> Panel {
     for (row, &variant) in rows.iter().enumerate() {
         let Some(delta) = measure.deltas[variant].filter(|d| d.n > 1) else { continue };
         let y = -(row as f64);
-        let mut point = Series { line: 0.0, marker: 5.0, ..Series::new(look(variant), vec![(delta.mean, y)]) };
+        let mut point =
+            Series { line: 0.0, marker: 5.0, ..Series::new(look(variant), vec![(delta.mean, y)]) };
         if let Some((low, high)) = delta.interval() {
             point.level_bars.push((y, low, high));
             extent.extend([low, high]);
@@ -59,7 +60,9 @@ fn panel(run: &Run, measure: &Measure, rows: &[usize]) -> Panel {
         series.push(point);
     }
     let (title, label) = match (measure.kind, measure.unit) {
-        (MeasureKind::Gap, _) => ("Δ gap".to_owned(), format!("percentage points ({})", measure.split.replace(" - ", " − "))),
+        (MeasureKind::Gap, _) => {
+            ("Δ gap".to_owned(), format!("percentage points ({})", measure.split.replace(" - ", " − ")))
+        }
         (_, Unit::Fraction) => (format!("Δ {}", measure.phrase), "percentage points".to_owned()),
         _ => (format!("Δ {}", measure.phrase), "difference".to_owned()),
     };

@@ -70,7 +70,8 @@ pub(crate) fn register_fonts() -> Result<(), String> {
     let registered = *REGISTERED.get_or_init(|| {
         let regular = include_bytes!("../../assets/fonts/DejaVuSans.ttf");
         let bold = include_bytes!("../../assets/fonts/DejaVuSans-Bold.ttf");
-        register_font(FAMILY, FontStyle::Normal, regular).is_ok() && register_font(FAMILY, FontStyle::Bold, bold).is_ok()
+        register_font(FAMILY, FontStyle::Normal, regular).is_ok()
+            && register_font(FAMILY, FontStyle::Bold, bold).is_ok()
     });
     if registered { Ok(()) } else { Err("the bundled fonts cannot be read".to_owned()) }
 }

@@ -63,10 +63,11 @@ pub(crate) fn draw(
 ) -> Result<Figures, ReportError> {
     let mut drafts = Vec::new();
     let mut omitted = Vec::new();
-    for result in noise::drafts(run, summary)
-        .into_iter()
-        .chain([curves::draft(run), scatter::draft(run, measures), deltas::draft(run, measures)])
-    {
+    for result in noise::drafts(run, summary).into_iter().chain([
+        curves::draft(run),
+        scatter::draft(run, measures),
+        deltas::draft(run, measures),
+    ]) {
         match result {
             Ok(draft) => drafts.push(draft),
             Err(sentence) => omitted.push(sentence),

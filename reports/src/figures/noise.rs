@@ -30,7 +30,10 @@ pub(super) fn drafts(run: &Run, summary: &Summary) -> Vec<Result<Draft, String>>
         }
     }
     if !gaussian {
-        drafts.insert(0, Err("Robustness to Gaussian noise is left out: no finished trial has measured it.".to_owned()));
+        drafts.insert(
+            0,
+            Err("Robustness to Gaussian noise is left out: no finished trial has measured it.".to_owned()),
+        );
     }
     drafts
 }
@@ -46,14 +49,17 @@ fn draft(run: &Run, summary: &Summary, name: String, noise: &str, split: &str) -
     };
     let contents: Vec<Vec<Series>> = METRICS
         .iter()
-        .map(|(metric, _)| (0..run.variants.len()).filter_map(|v| series(run, summary, v, metric, noise, split)).collect())
+        .map(|(metric, _)| {
+            (0..run.variants.len()).filter_map(|v| series(run, summary, v, metric, noise, split)).collect()
+        })
         .collect();
     let extent = |series: &[Series]| -> Vec<f64> {
         let points = series.iter().flat_map(|s| s.points.iter().map(|p| p.1));
         points.chain(series.iter().flat_map(|s| s.band.iter().flat_map(|b| [b.1, b.2]))).collect()
     };
     // The first two panels share their range, so that foreground and background compare at a glance.
-    let accuracy = Axis::round("accuracy (%)", Unit::Fraction, [extent(&contents[0]), extent(&contents[1])].concat(), 5);
+    let accuracy =
+        Axis::round("accuracy (%)", Unit::Fraction, [extent(&contents[0]), extent(&contents[1])].concat(), 5);
     let rfs = Axis::round("RFS", Unit::Number, extent(&contents[2]).into_iter().chain([0.0]), 5);
     let panels = contents
         .into_iter()
@@ -81,13 +87,25 @@ fn draft(run: &Run, summary: &Summary, name: String, noise: &str, split: &str) -
             panels,
             columns: 3,
             panel_size: (350.0, 290.0),
-            legend: run.variants.iter().enumerate().map(|(v, variant)| (look(v), variant.name.clone())).collect(),
+            legend: run
+                .variants
+                .iter()
+                .enumerate()
+                .map(|(v, variant)| (look(v), variant.name.clone()))
+                .collect(),
             legend_lines: true,
         },
     }
 }
 
-fn series(run: &Run, summary: &Summary, variant: usize, metric: &str, noise: &str, split: &str) -> Option<Series> {
+fn series(
+    run: &Run,
+    summary: &Summary,
+    variant: usize,
+    metric: &str,
+    noise: &str,
+    split: &str,
+) -> Option<Series> {
     let mut points = Vec::new();
     let mut band = Vec::new();
     for level in summary.levels(split, metric, noise) {

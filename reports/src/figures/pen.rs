@@ -3,7 +3,9 @@
 use super::look::{FAMILY, Marker};
 use plotters::coord::Shift;
 use plotters::element::{Circle, PathElement, Polygon, Text};
-use plotters::prelude::{Color, DrawingArea, DrawingBackend, FontDesc, FontFamily, FontTransform, RGBAColor, ShapeStyle};
+use plotters::prelude::{
+    Color, DrawingArea, DrawingBackend, FontDesc, FontFamily, FontTransform, RGBAColor, ShapeStyle,
+};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, RGBColor, TextStyle};
 
@@ -66,7 +68,11 @@ impl<'a, DB: DrawingBackend> Pen<'a, DB> {
     }
 
     fn stroke(&self, colour: RGBAColor, width: f64) -> ShapeStyle {
-        ShapeStyle { color: colour, filled: false, stroke_width: (width * self.scale).round().max(1.0) as u32 }
+        ShapeStyle {
+            color: colour,
+            filled: false,
+            stroke_width: (width * self.scale).round().max(1.0) as u32,
+        }
     }
 
     /// A line through points, dashed by `dash` (lengths of dash and gap; empty is solid).
@@ -85,7 +91,14 @@ impl<'a, DB: DrawingBackend> Pen<'a, DB> {
     }
 
     /// The outline of a rectangle.
-    pub(crate) fn frame(&self, min: (f64, f64), max: (f64, f64), colour: RGBAColor, width: f64, dash: &[f64]) -> Drawn {
+    pub(crate) fn frame(
+        &self,
+        min: (f64, f64),
+        max: (f64, f64),
+        colour: RGBAColor,
+        width: f64,
+        dash: &[f64],
+    ) -> Drawn {
         if !dash.is_empty() {
             let corners = [min, (max.0, min.1), max, (min.0, max.1), min];
             return self.line(&corners, colour, width, dash);
@@ -114,12 +127,14 @@ impl<'a, DB: DrawingBackend> Pen<'a, DB> {
                 let r = 0.88 * r;
                 self.polygon(&[(x - r, y - r), (x + r, y - r), (x + r, y + r), (x - r, y + r)], colour)
             }
-            Marker::Triangle => self.polygon(&[(x, y - 1.2 * r), (x + 1.1 * r, y + 0.8 * r), (x - 1.1 * r, y + 0.8 * r)], colour),
+            Marker::Triangle => self
+                .polygon(&[(x, y - 1.2 * r), (x + 1.1 * r, y + 0.8 * r), (x - 1.1 * r, y + 0.8 * r)], colour),
             Marker::Diamond => {
                 let r = 1.25 * r;
                 self.polygon(&[(x, y - r), (x + r, y), (x, y + r), (x - r, y)], colour)
             }
-            Marker::Wedge => self.polygon(&[(x, y + 1.2 * r), (x + 1.1 * r, y - 0.8 * r), (x - 1.1 * r, y - 0.8 * r)], colour),
+            Marker::Wedge => self
+                .polygon(&[(x, y + 1.2 * r), (x + 1.1 * r, y - 0.8 * r), (x - 1.1 * r, y - 0.8 * r)], colour),
         }
     }
 
@@ -148,7 +163,8 @@ impl<'a, DB: DrawingBackend> Pen<'a, DB> {
             Medium::Vector => VECTOR_EM,
         };
         let style = if lettering.bold { FontStyle::Bold } else { FontStyle::Normal };
-        let font = FontDesc::new(FontFamily::Name(FAMILY), lettering.size * em * self.scale, style).transform(turn);
+        let font =
+            FontDesc::new(FontFamily::Name(FAMILY), lettering.size * em * self.scale, style).transform(turn);
         let anchor = match lettering.align {
             Align::Left => HPos::Left,
             Align::Centre => HPos::Center,
@@ -164,7 +180,8 @@ pub(crate) fn text_width(text: &str, size: f64, bold: bool) -> f64 {
     let style = if bold { FontStyle::Bold } else { FontStyle::Normal };
     // Plotters measures in whole pixels: measure large.
     let font = FontDesc::new(FontFamily::Name(FAMILY), 20.0 * size * BITMAP_EM, style);
-    font.layout_box(text).map_or(0.6 * size * text.chars().count() as f64, |b| f64::from(b.1.0 - b.0.0) / 20.0)
+    font.layout_box(text)
+        .map_or(0.6 * size * text.chars().count() as f64, |b| f64::from(b.1.0 - b.0.0) / 20.0)
 }
 
 /// Shortens a text with an ellipsis until it fits.

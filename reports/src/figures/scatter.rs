@@ -51,7 +51,8 @@ fn panel(run: &Run, rfs: &Measure, accuracy: &Measure) -> Panel {
     }
     for place in 0..run.variants.len() {
         if let (Some(x), Some(y)) = (rfs.stats[place], accuracy.stats[place]) {
-            let mut mean = Series { line: 0.0, marker: 6.5, ..Series::new(look(place), vec![(x.mean, y.mean)]) };
+            let mut mean =
+                Series { line: 0.0, marker: 6.5, ..Series::new(look(place), vec![(x.mean, y.mean)]) };
             if let (Some(dx), Some(dy)) = (x.sd, y.sd) {
                 mean.level_bars.push((y.mean, x.mean - dx, x.mean + dx));
                 mean.upright_bars.push((x.mean, y.mean - dy, y.mean + dy));

@@ -3,7 +3,9 @@
 use super::look::{INK, Look};
 use super::pen::{Align, Drawn, Lettering, Medium, Pen, fitted, text_width};
 use fovea_records::Unit;
-use plotters::prelude::{BitMapBackend, Color, DrawingBackend, IntoDrawingArea, RGBAColor, SVGBackend, WHITE};
+use plotters::prelude::{
+    BitMapBackend, Color, DrawingBackend, IntoDrawingArea, RGBAColor, SVGBackend, WHITE,
+};
 use std::io::Cursor;
 
 /// Device pixels of an SVG's or a bitmap's logical pixel while drawing: plotters knows whole pixels only.
@@ -28,7 +30,12 @@ pub(crate) struct Axis {
 impl Axis {
     /// An axis that holds `values` with a little room, labelled at about as many round numbers as `ticks`; fractions in
     /// per cent.
-    pub(crate) fn round(label: &str, unit: Unit, values: impl IntoIterator<Item = f64>, ticks: usize) -> Self {
+    pub(crate) fn round(
+        label: &str,
+        unit: Unit,
+        values: impl IntoIterator<Item = f64>,
+        ticks: usize,
+    ) -> Self {
         let (low, high) = range(values);
         let factor = if unit == Unit::Fraction { 100.0 } else { 1.0 };
         let step = round_step((high - low) * factor / ticks as f64, unit == Unit::Count) / factor;
@@ -49,7 +56,12 @@ impl Axis {
     /// An axis labelled exactly at `values`.
     pub(crate) fn at(label: &str, values: &[f64]) -> Self {
         let (low, high) = range(values.iter().copied());
-        Self { label: label.to_owned(), low, high, ticks: values.iter().map(|v| (*v, format!("{v}"))).collect() }
+        Self {
+            label: label.to_owned(),
+            low,
+            high,
+            ticks: values.iter().map(|v| (*v, format!("{v}"))).collect(),
+        }
     }
 
     /// A vertical axis of names, the first on top, at 0, -1, -2, ...
@@ -72,7 +84,11 @@ fn range(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
     if low > high {
         return (0.0, 1.0);
     }
-    let room = if high - low > 1e-9 * low.abs().max(high.abs()).max(1e-9) { 0.05 * (high - low) } else { (0.1 * high.abs()).max(0.01) };
+    let room = if high - low > 1e-9 * low.abs().max(high.abs()).max(1e-9) {
+        0.05 * (high - low)
+    } else {
+        (0.1 * high.abs()).max(0.01)
+    };
     (low - room, high + room)
 }
 
@@ -186,7 +202,8 @@ impl Sheet {
 
     fn size(&self) -> (u32, u32) {
         let legend = self.legend_places().1 as f64 * LEGEND_LINE;
-        let height = self.panel_size.1 * self.panel_rows() as f64 + legend + if legend > 0.0 { 10.0 } else { 0.0 };
+        let height =
+            self.panel_size.1 * self.panel_rows() as f64 + legend + if legend > 0.0 { 10.0 } else { 0.0 };
         (self.width().ceil() as u32, height.ceil() as u32)
     }
 
@@ -214,9 +231,15 @@ impl Sheet {
     }
 }
 
-fn draw_panel<DB: DrawingBackend>(pen: &Pen<DB>, panel: &Panel, corner: (f64, f64), size: (f64, f64)) -> Drawn {
+fn draw_panel<DB: DrawingBackend>(
+    pen: &Pen<DB>,
+    panel: &Panel,
+    corner: (f64, f64),
+    size: (f64, f64),
+) -> Drawn {
     let letters = Lettering { size: LETTER, colour: INK, bold: false, align: Align::Centre };
-    let widest = panel.y.ticks.iter().map(|t| text_width(&t.1, 11.0, false)).fold(0.0, f64::max).min(0.4 * size.0);
+    let widest =
+        panel.y.ticks.iter().map(|t| text_width(&t.1, 11.0, false)).fold(0.0, f64::max).min(0.4 * size.0);
     let left = corner.0 + 12.0 + widest + 6.0 + if panel.y.label.is_empty() { 0.0 } else { 18.0 };
     let right = corner.0 + size.0 - 16.0;
     let top = corner.1 + 34.0;
@@ -226,7 +249,11 @@ fn draw_panel<DB: DrawingBackend>(pen: &Pen<DB>, panel: &Panel, corner: (f64, f6
     let at = |p: &(f64, f64)| (across(p.0), down(p.1));
 
     let title = fitted(&panel.title, 13.0, true, right - corner.0 - 12.0);
-    pen.text(&title, (left.min(right - text_width(&title, 13.0, true)), corner.1 + 16.0), Lettering { size: 13.0, bold: true, align: Align::Left, ..letters })?;
+    pen.text(
+        &title,
+        (left.min(right - text_width(&title, 13.0, true)), corner.1 + 16.0),
+        Lettering { size: 13.0, bold: true, align: Align::Left, ..letters },
+    )?;
 
     let faint: RGBAColor = INK.mix(0.13);
     let firm: RGBAColor = INK.mix(0.55);
@@ -277,7 +304,8 @@ fn draw_panel<DB: DrawingBackend>(pen: &Pen<DB>, panel: &Panel, corner: (f64, f6
             pen.line(&points, colour, series.line, series.look.dash)?;
         }
         // A line of one point would be invisible.
-        let marker = if series.line > 0.0 && points.len() == 1 { series.marker.max(2.5) } else { series.marker };
+        let marker =
+            if series.line > 0.0 && points.len() == 1 { series.marker.max(2.5) } else { series.marker };
         if marker > 0.0 {
             for point in points {
                 pen.marker(point, series.look.marker, marker, colour)?;
@@ -346,7 +374,10 @@ mod tests {
     fn ticks_are_round_and_inside() {
         let labels = |axis: Axis| axis.ticks.into_iter().map(|t| t.1).collect::<Vec<_>>();
         assert_eq!(labels(Axis::round("", Unit::Fraction, [0.1, 0.9], 4)), ["20", "40", "60", "80"]);
-        assert_eq!(labels(Axis::round("", Unit::Number, [-0.03, 0.06], 4)), ["−0.025", "0.000", "0.025", "0.050"]);
+        assert_eq!(
+            labels(Axis::round("", Unit::Number, [-0.03, 0.06], 4)),
+            ["−0.025", "0.000", "0.025", "0.050"]
+        );
         assert_eq!(labels(Axis::round("", Unit::Count, [1.0, 4.0], 5)), ["1", "2", "3", "4"]);
         assert_eq!(labels(Axis::round("", Unit::Number, [0.5, 0.5], 2)), ["0.45", "0.50", "0.55"]);
         assert!(!labels(Axis::round("", Unit::Number, [], 4)).is_empty());

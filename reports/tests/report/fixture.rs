@@ -2,8 +2,8 @@
 
 use fovea_records::store::{append_line, write_atomic, write_lines};
 use fovea_records::{
-    Done, EpochSummary, GalleryItem, JournalEntry, MetricRow, PlannedTrial, RunPlan, RunStore, TrialEvent, TrialId,
-    TrialOutcome,
+    Done, EpochSummary, GalleryItem, JournalEntry, MetricRow, PlannedTrial, RunPlan, RunStore, TrialEvent,
+    TrialId, TrialOutcome,
 };
 use image::{GrayImage, ImageFormat, Luma, Rgb, RgbImage};
 use std::collections::BTreeMap;
@@ -39,7 +39,9 @@ pub(crate) fn write(root: &Path, losses: &[&str], seeds: u64, fate: impl Fn(&str
     }
     let plan = RunPlan {
         name: "demo".to_owned(),
-        question: Some("Does training the explanation make a classifier look at the object? <b>&</b>".to_owned()),
+        question: Some(
+            "Does training the explanation make a classifier look at the object? <b>&</b>".to_owned(),
+        ),
         axes: vec!["loss".to_owned(), "seed".to_owned()],
         baseline: Some("loss=none".to_owned()),
         trials,
@@ -47,7 +49,9 @@ pub(crate) fn write(root: &Path, losses: &[&str], seeds: u64, fate: impl Fn(&str
     store.write_plan(&plan).unwrap();
     write_atomic(&root.join("experiment.toml"), b"name = \"demo\"\n").unwrap();
     let version = "0.1.0".to_owned();
-    store.journal(&JournalEntry::RunStarted { time: 0.0, version, pending: plan.trials.len(), done: 0 }).unwrap();
+    store
+        .journal(&JournalEntry::RunStarted { time: 0.0, version, pending: plan.trials.len(), done: 0 })
+        .unwrap();
     for trial in &plan.trials {
         let place = LOSSES.iter().position(|l| trial.variant == format!("loss={l}")).unwrap();
         record(&store, trial, place, fate(LOSSES[place], trial.seed));
@@ -84,7 +88,12 @@ fn record(store: &RunStore, trial: &PlannedTrial, place: usize, fate: Fate) {
     let device = "cpu (2 threads)".to_owned();
     let say = |event: &TrialEvent| append_line(&events, event).unwrap();
     store.journal(&JournalEntry::TrialStarted { time: 1.0, trial: id.clone(), attempt: 1 }).unwrap();
-    say(&TrialEvent::Started { device: device.clone(), from_epoch: 0, epochs: 6, origin: "scratch".to_owned() });
+    say(&TrialEvent::Started {
+        device: device.clone(),
+        from_epoch: 0,
+        epochs: 6,
+        origin: "scratch".to_owned(),
+    });
     let epochs = match fate {
         Fate::Done => 6,
         Fate::Diverged | Fate::Running => 4,
@@ -144,7 +153,7 @@ fn epoch_summary(epoch: usize, place: usize, seed: u64) -> EpochSummary {
         epochs: 6,
         loss: 2.2 * (-0.3 * e).exp() + 0.05 * s + if warm { 0.1 + 0.08 * v } else { 0.0 },
         cross_entropy: 2.2 * (-0.3 * e).exp() + 0.05 * s,
-        explanation: warm.then(|| 0.9 - 0.05 * e - 0.08 * v + 0.02 * s),
+        explanation: warm.then_some(0.9 - 0.05 * e - 0.08 * v + 0.02 * s),
         skipped: 12,
         accuracy: 1.0 - 0.85 * (-0.35 * e).exp() - 0.02 * s - 0.01 * v,
         learning_rate: 1e-3,
@@ -161,7 +170,9 @@ fn final_rows(v: f64, s: f64) -> Vec<MetricRow> {
         MetricRow::new("test-unbiased", "accuracy", 0.60 + 0.03 * v + 0.04 * s - 0.01 * s * v, 500),
         MetricRow::new("test-unbiased", "box-iou", 0.30 + 0.08 * v + 0.02 * s, 480),
     ];
-    let noisy = |metric: &str, level, value| MetricRow::new("test-unbiased", metric, value, 500).noise("gaussian", level);
+    let noisy = |metric: &str, level, value| {
+        MetricRow::new("test-unbiased", metric, value, 500).noise("gaussian", level)
+    };
     let fg = |k: f64| 0.55 - 0.10 * k - 0.02 * v + 0.01 * s;
     let bg = |k: f64| 0.50 - 0.08 * k + 0.03 * v + 0.02 * s;
     for (k, level) in LEVELS.iter().enumerate() {
@@ -186,7 +197,7 @@ fn gallery(dir: &Path, place: usize) {
             let (dx, dy) = (x as f32 - cx, y as f32 - cy);
             if dx * dx + dy * dy < r * r {
                 Rgb([220, (60 + 40 * number) as u8, 70])
-            } else if (x + y * (number as u32 + 1)) / 6 % 2 == 0 {
+            } else if ((x + y * (number as u32 + 1)) / 6).is_multiple_of(2) {
                 Rgb([70, 130, 90])
             } else {
                 Rgb([150, 190, (120 + 30 * number) as u8])
@@ -200,8 +211,8 @@ fn gallery(dir: &Path, place: usize) {
             Luma([(255.0 * (-(dx * dx + dy * dy) / (2.0 * r * r)).exp()) as u8])
         });
         let [picture_file, heatmap_file] = ["png", "cam.png"].map(|end| format!("{number}.{end}"));
-        write_atomic(&dir.join(&picture_file), &png(picture.into())).unwrap();
-        write_atomic(&dir.join(&heatmap_file), &png(heat.into())).unwrap();
+        write_atomic(&dir.join(&picture_file), &png(&picture.into())).unwrap();
+        write_atomic(&dir.join(&heatmap_file), &png(&heat.into())).unwrap();
         let object = [cx - r, cy - r, cx + r, cy + r];
         items.push(GalleryItem {
             split: "test-unbiased".to_owned(),
@@ -210,7 +221,12 @@ fn gallery(dir: &Path, place: usize) {
             predicted: CLASSES[if place + number == 1 { 2 } else { number }].to_owned(),
             picture_file,
             heatmap_file,
-            predicted_box: Some([(hx - r).max(0.0), (hy - r).max(0.0), (hx + r).min(64.0), (hy + r).min(64.0)]),
+            predicted_box: Some([
+                (hx - r).max(0.0),
+                (hy - r).max(0.0),
+                (hx + r).min(64.0),
+                (hy + r).min(64.0),
+            ]),
             target_box: (number != 3).then_some(object),
             object_box: Some(object),
         });
@@ -218,7 +234,7 @@ fn gallery(dir: &Path, place: usize) {
     write_lines(&dir.join("index.jsonl"), &items).unwrap();
 }
 
-fn png(picture: image::DynamicImage) -> Vec<u8> {
+fn png(picture: &image::DynamicImage) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     picture.write_to(&mut bytes, ImageFormat::Png).unwrap();
     bytes.into_inner()

@@ -22,12 +22,12 @@ pub struct ScenesConfig {
     /// Seed of every picture.
     pub seed: u64,
     /// Smallest and largest diameter of the object's circumscribed circle, fraction of the side.
-    pub object_scale: [f32; 2],
+    pub object_scale: [f64; 2],
     /// How far the colours of the object and of the distractors lie from the background's mean colour: 1 for a
     /// freely drawn colour, 0 for that mean itself.
-    pub contrast: f32,
+    pub contrast: f64,
     /// Standard deviation of the pixel noise; white is 1.
-    pub noise: f32,
+    pub noise: f64,
     /// Largest number of small distractors scattered behind the object; the number is uniform from 0.
     pub clutter: usize,
 }
@@ -58,7 +58,7 @@ impl ScenesConfig {
                 issues.push(ConfigIssue::at(key, message));
             }
         };
-        let within = |x: f32| (0.0..=1.0).contains(&x);
+        let within = |x: f64| (0.0..=1.0).contains(&x);
         let [low, high] = self.object_scale;
         require((16..=1024).contains(&self.size), "size", format!("{} is not within 16..=1024", self.size));
         require(self.train >= 1, "train", "at least one training picture is needed".into());

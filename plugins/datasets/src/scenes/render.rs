@@ -17,11 +17,11 @@ pub(super) fn render(config: &ScenesConfig, key: &Key, shape: Shape, family: Fam
 
     let mut rng = key.purpose("clutter").rng();
     for _ in 0..rng.random_range(0..=config.clutter) {
-        distractor(&mut canvas, size, &palette, config.contrast, &mut rng);
+        distractor(&mut canvas, size, &palette, config.contrast as f32, &mut rng);
     }
 
     let mask = object(&mut canvas, config, &palette, shape, &mut key.purpose("object").rng());
-    let pixels = quantise(&canvas, config.noise, &mut key.purpose("noise").rng());
+    let pixels = quantise(&canvas, config.noise as f32, &mut key.purpose("noise").rng());
     Sample {
         image: RgbImage { width: size, height: size, pixels },
         mask: Some(Mask { width: size, height: size, pixels: mask }),
@@ -50,7 +50,8 @@ impl Palette {
     /// A colour for something that stands before this background: random, away from both of its colours, then
     /// drawn towards their mean by the lack of `contrast`.
     fn foreground(&self, contrast: f32, rng: &mut Rng) -> Colour {
-        let gap = |c: Colour| distance(c, self.dark).min(distance(c, self.light)).min(distance(c, self.mean()));
+        let gap =
+            |c: Colour| distance(c, self.dark).min(distance(c, self.light)).min(distance(c, self.mean()));
         let mut best = colour(rng);
         for _ in 0..7 {
             if gap(best) > 0.4 {
@@ -70,7 +71,12 @@ fn colour(rng: &mut Rng) -> Colour {
 }
 
 fn mix(a: Colour, b: Colour, t: f32) -> Colour {
-    std::array::from_fn(|i| a[i] + (b[i] - a[i]) * t)
+    // Written out: `array::map` and `from_fn` are not always inlined, and this runs for every pixel.
+    [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t, a[2] + (b[2] - a[2]) * t]
+}
+
+fn lighten(c: Colour, shade: f32) -> Colour {
+    [c[0] + shade, c[1] + shade, c[2] + shade]
 }
 
 fn distance(a: Colour, b: Colour) -> f32 {
@@ -89,7 +95,7 @@ fn background(size: usize, palette: &Palette, family: Family, rng: &mut Rng) -> 
         for column in 0..size {
             let x = (column as f32 + 0.5) * scale;
             let shade = strength * ((x - 0.5) * light[0] + (y - 0.5) * light[1]);
-            canvas.push(mix(palette.dark, palette.light, texture.tone(x, y)).map(|c| c + shade));
+            canvas.push(lighten(mix(palette.dark, palette.light, texture.tone(x, y)), shade));
         }
     }
     canvas
@@ -161,10 +167,10 @@ fn object(
     shape: Shape,
     rng: &mut Rng,
 ) -> Vec<u8> {
-    let [low, high] = config.object_scale;
+    let [low, high] = config.object_scale.map(|s| s as f32);
     let diameter = low + (high - low) * rng.random::<f32>();
     let pose = Pose::draw(config.size, 0.5 * diameter * config.size as f32, rng);
-    let fill = palette.foreground(config.contrast, rng);
+    let fill = palette.foreground(config.contrast as f32, rng);
     // Shading: light from one side, and a blotchy surface.
     let light = direction(rng);
     let (slope, blotch): (f32, f32) = (rng.random_range(0.03..0.10), rng.random_range(0.0..0.12));
@@ -181,7 +187,7 @@ fn object(
             if part > 0.0 {
                 let texture = value_noise((u + 1.5) * grain, (v + 1.5) * grain, salt) - 0.5;
                 let shade = slope * (u * light[0] + v * light[1]) + blotch * texture;
-                canvas[i] = mix(canvas[i], fill.map(|c| c + shade), part);
+                canvas[i] = mix(canvas[i], lighten(fill, shade), part);
             }
         },
     );
@@ -219,10 +225,14 @@ fn quantise(canvas: &[Colour], sd: f32, rng: &mut Rng) -> Vec<u8> {
     // Four independent bytes, each of variance (256^2 - 1) / 12.
     let scale = 255.0 * sd / (4.0 * (256.0f32 * 256.0 - 1.0) / 12.0).sqrt();
     let mut bytes = Vec::with_capacity(canvas.len() * 3);
-    for value in canvas.iter().flatten() {
-        let sum: u16 = rng.next_u32().to_le_bytes().map(u16::from).iter().sum();
-        let noise = (f32::from(sum) - 510.0) * scale;
-        bytes.push((value * 255.0 + noise + 0.5).floor().clamp(0.0, 255.0) as u8);
+    for value in canvas.as_flattened() {
+        let word = rng.next_u32();
+        // Pairs of bytes in 16-bit lanes, then both lanes.
+        let pairs = (word & 0x00ff_00ff) + ((word >> 8) & 0x00ff_00ff);
+        let sum = (pairs & 0xffff) + (pairs >> 16);
+        let noise = (sum as f32 - 510.0) * scale;
+        // The cast saturates.
+        bytes.push((value * 255.0 + noise + 0.5) as u8);
     }
     bytes
 }

@@ -48,15 +48,8 @@ const CROSS: [[f32; 2]; 12] = [
     [-0.96, -0.28],
     [-0.28, -0.28],
 ];
-const ARROW: [[f32; 2]; 7] = [
-    [0.0, -1.0],
-    [0.70, -0.15],
-    [0.24, -0.15],
-    [0.24, 0.96],
-    [-0.24, 0.96],
-    [-0.24, -0.15],
-    [-0.70, -0.15],
-];
+const ARROW: [[f32; 2]; 7] =
+    [[0.0, -1.0], [0.70, -0.15], [0.24, -0.15], [0.24, 0.96], [-0.24, 0.96], [-0.24, -0.15], [-0.70, -0.15]];
 const CORNER: [[f32; 2]; 6] =
     [[-0.70, -0.70], [-0.16, -0.70], [-0.16, 0.16], [0.70, 0.16], [0.70, 0.70], [-0.70, 0.70]];
 
@@ -103,8 +96,8 @@ impl Shape {
             Self::Cross => polygon(&CROSS, x, y),
             Self::Crescent => (length(x, y) - 0.97).max(0.74 - length(x - 0.46, y)),
             Self::Arrow => polygon(&ARROW, x, y),
-            // The heart spans y in 0..1.1 in its own units; its circumscribed circle has radius 0.65.
-            Self::Heart => heart(x.abs() * 0.65, y * 0.65 + 0.52) / 0.65,
+            // In its own units the heart has its tip at 0; its circumscribed circle has centre and radius 0.63.
+            Self::Heart => heart(x.abs() * 0.63, y * 0.63 + 0.63) / 0.63,
             Self::Corner => polygon(&CORNER, x, y),
         }
     }

@@ -46,8 +46,7 @@ impl Family {
             Self::Clouds => (0.25, 0.40),
             Self::Gradient => (0.9, 1.3),
             Self::Dots => (0.12, 0.19),
-            Self::Mosaic => (0.13, 0.20),
-            Self::Waves => (0.13, 0.20),
+            Self::Mosaic | Self::Waves => (0.13, 0.20),
         }
     }
 }
@@ -114,7 +113,7 @@ impl Texture {
                 .clamp(0.0, 1.0)
             }
             Family::Dots => {
-                let (a, b) = (u - u.floor() - 0.5, v - v.floor() - 0.5);
+                let (a, b) = (u - floor(u) as f32 - 0.5, v - floor(v) as f32 - 0.5);
                 edge(0.5 + (0.30 - (a * a + b * b).sqrt()), 6.0)
             }
             Family::Mosaic => cell(u, v, self.salt),
@@ -130,9 +129,15 @@ impl Texture {
     }
 }
 
+/// Rounds down. `f32::floor` is a function call where SSE 4.1 may not be assumed.
+fn floor(t: f32) -> i32 {
+    let towards_zero = t as i32;
+    towards_zero - i32::from((towards_zero as f32) > t)
+}
+
 /// A smooth wave of period 1 between 0 and 1.
 fn wave(t: f32) -> f32 {
-    let u = (2.0 * (t - t.floor()) - 1.0).abs();
+    let u = (2.0 * (t - floor(t) as f32) - 1.0).abs();
     u * u * (3.0 - 2.0 * u)
 }
 
@@ -174,10 +179,9 @@ fn unit(h: u32) -> f32 {
 
 /// Smoothly interpolated random values on a lattice.
 pub(super) fn value_noise(u: f32, v: f32, salt: u32) -> f32 {
-    let (fu, fv) = (u.floor(), v.floor());
-    let (iu, iv) = (fu as i32, fv as i32);
+    let (iu, iv) = (floor(u), floor(v));
     let smooth = |t: f32| t * t * (3.0 - 2.0 * t);
-    let (a, b) = (smooth(u - fu), smooth(v - fv));
+    let (a, b) = (smooth(u - iu as f32), smooth(v - iv as f32));
     let at = |i: i32, j: i32| unit(hash(iu + i, iv + j, salt));
     let top = at(0, 0) + a * (at(1, 0) - at(0, 0));
     let bottom = at(0, 1) + a * (at(1, 1) - at(0, 1));
@@ -186,7 +190,7 @@ pub(super) fn value_noise(u: f32, v: f32, salt: u32) -> f32 {
 
 /// The tone of the Voronoi cell that holds a point; one seed per lattice cell.
 fn cell(u: f32, v: f32, salt: u32) -> f32 {
-    let (iu, iv) = (u.floor() as i32, v.floor() as i32);
+    let (iu, iv) = (floor(u), floor(v));
     let (mut nearest, mut tone) = (f32::INFINITY, 0.0);
     for j in -1..=1 {
         for i in -1..=1 {
@@ -212,8 +216,9 @@ mod tests {
         for (i, family) in Family::ALL.into_iter().enumerate() {
             for draw in 0..20 {
                 let texture = Texture::draw(family, &mut Key::new(1).index(i).index(draw).rng());
-                let tones: Vec<f32> =
-                    (0..64 * 64).map(|p| texture.tone((p % 64) as f32 / 64.0, (p / 64) as f32 / 64.0)).collect();
+                let tones: Vec<f32> = (0..64 * 64)
+                    .map(|p| texture.tone((p % 64) as f32 / 64.0, (p / 64) as f32 / 64.0))
+                    .collect();
                 assert!(tones.iter().all(|t| (0.0..=1.0).contains(t)), "{family:?}");
                 let mean = tones.iter().sum::<f32>() / 4096.0;
                 let sd = (tones.iter().map(|t| (t - mean).powi(2)).sum::<f32>() / 4096.0).sqrt();
