@@ -23,6 +23,9 @@ struct StepArgs {
     /// Model by name.
     #[arg(long, default_value = "resnet18")]
     model: String,
+    /// A key of the model's configuration, the value in JSON: `--set widths=[16,32,64,64]`.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
     /// Pictures a step.
     #[arg(long, default_value_t = 32)]
     batch: usize,
@@ -50,8 +53,16 @@ fn step(args: &StepArgs) -> Outcome {
     if args.batch == 0 || args.size == 0 {
         return Err(Failure::new(Exit::Usage, "--batch and --size must be at least 1"));
     }
-    let StepArgs { model, batch, size, steps, device, json } = args;
-    let bench = StepBench { model: model.clone(), batch: *batch, size: *size, steps: *steps, device: *device };
+    let StepArgs { model, settings, batch, size, steps, device, json } = args;
+    let model_config = settings.iter().map(|s| setting(s)).collect::<Result<serde_json::Map<_, _>, _>>()?;
+    let bench = StepBench {
+        model: model.clone(),
+        model_config: model_config.into(),
+        batch: *batch,
+        size: *size,
+        steps: *steps,
+        device: *device,
+    };
     let times = step_times(&bench, &built_in::registry()).map_err(|e| match e {
         fovea_engine::EngineError::Device(_) => Failure::new(Exit::Device, e),
         e => Failure::new(Exit::Usage, e),
@@ -74,4 +85,12 @@ fn step(args: &StepArgs) -> Outcome {
         );
     }
     Ok(Exit::Success)
+}
+
+/// `key=value`; a value that is not JSON is a string.
+fn setting(text: &str) -> Result<(String, serde_json::Value), Failure> {
+    let (key, value) = text
+        .split_once('=')
+        .ok_or_else(|| Failure::new(Exit::Usage, format!("--set {text}: write KEY=VALUE")))?;
+    Ok((key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
 }

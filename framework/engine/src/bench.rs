@@ -13,8 +13,10 @@ use std::time::Instant;
 /// What is measured.
 #[derive(Clone, Debug)]
 pub struct StepBench {
-    /// Model by name, with its defaults.
+    /// Model by name.
     pub model: String,
+    /// Its configuration, a JSON object; what is left out has its default.
+    pub model_config: serde_json::Value,
     /// Pictures a step.
     pub batch: usize,
     /// Side of the network input.
@@ -51,7 +53,7 @@ pub fn step_times(bench: &StepBench, registry: &Registry) -> Result<StepTimes, E
     };
     let autodiff = open.device.clone().autodiff();
     let model = ModelContext { classes: 10, input_size: bench.size, seed: 0, device: autodiff.clone() };
-    let mut model = registry.build_model(&bench.model, json!({}), &model)?;
+    let mut model = registry.build_model(&bench.model, bench.model_config.clone(), &model)?;
     let extractor = registry.build_extractor("threshold", json!({}), &context)?;
     let loss = registry.build_loss("ria", json!({}), &context)?;
     let cam = CamConfig::default();
