@@ -136,7 +136,7 @@ pub(crate) fn write(store: &RunStore, contents: &Contents) -> Result<PathBuf, Re
         versions => of_done(|d| &d.version),
         devices => of_done(|d| &d.device),
         compute => (compute > 0.0).then(|| duration(compute)),
-        experiment => store.root().join("experiment.toml").display().to_string(),
+        command => run.command.clone(),
     })?;
     let path = store.report_dir().join("index.html");
     write_atomic(&path, page.as_bytes())?;

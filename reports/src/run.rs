@@ -87,6 +87,8 @@ pub(crate) struct Run {
     pub(crate) name: String,
     /// What it asks.
     pub(crate) question: Option<String>,
+    /// The command that makes or continues the run.
+    pub(crate) command: String,
     /// Axes in declared order.
     pub(crate) axes: Vec<String>,
     /// What [`Variant::short`] are values of.
@@ -163,6 +165,7 @@ impl Run {
         Ok(Self {
             name: plan.name,
             question: plan.question,
+            command: plan.command,
             axes: plan.axes,
             variant_heading,
             baseline: named.or((!variants.is_empty()).then_some(0)),

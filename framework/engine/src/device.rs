@@ -81,7 +81,7 @@ fn cuda_problem(index: usize) -> Option<String> {
     if !driver_library_exists() {
         return Some("this machine has no NVIDIA driver (libcuda.so.1 was not found)".to_owned());
     }
-    let gpus = std::fs::read_dir("/proc/driver/nvidia/gpus").map(Iterator::count).unwrap_or(usize::MAX);
+    let gpus = std::fs::read_dir("/proc/driver/nvidia/gpus").map_or(usize::MAX, Iterator::count);
     (index >= gpus).then(|| format!("this machine has {gpus} GPU(s), numbered from 0"))
 }
 

@@ -46,6 +46,9 @@ pub struct StepResult {
     pub correct: usize,
 }
 
+/// Called with the network and the number of epochs done; gives further rows of the training curves.
+pub type AfterEpoch<'a> = &'a mut dyn FnMut(&dyn DynClassifier, usize) -> Result<Vec<MetricRow>, EngineError>;
+
 /// One step of the optimizer on one batch: `alpha L_CE`, plus `beta L_expl` when there is an objective.
 ///
 /// # Errors
@@ -137,7 +140,7 @@ impl Trainer<'_> {
         loader: TrainLoader<'_>,
         objective: Option<&Objective<'_>>,
         checkpoint: &Checkpoint,
-        after_epoch: &mut dyn FnMut(&dyn DynClassifier, usize) -> Result<Vec<MetricRow>, EngineError>,
+        after_epoch: AfterEpoch<'_>,
     ) -> Result<(), EngineError> {
         let objective = objective.filter(|o| o.loss.inputs() != LossInputs::Nothing);
         while self.progress.epoch < until {

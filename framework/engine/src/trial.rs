@@ -33,7 +33,7 @@ impl Parts {
         let config: TrialConfig = serde_json::from_value(task.config.clone()).map_err(|e| {
             EngineError::Config(format!("the worker cannot read the trial's configuration: {e}; plan and worker must be of one version"))
         })?;
-        let request = task.device.parse().map_err(|e| EngineError::Device(format!("{e}")))?;
+        let request = task.device.parse().map_err(|e| EngineError::Device(e))?;
         let open = device::open(request)?;
         let context =
             BuildContext { base_dir: task.base_dir.clone(), device: open.device.clone(), registry: registry.clone() };

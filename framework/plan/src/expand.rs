@@ -73,6 +73,7 @@ pub(crate) fn expand(
         baseline: Some(baseline),
         trials,
         stages,
+        command: String::new(),
         source: layers.source.text.clone(),
         path: layers.source.path.clone(),
     })

@@ -40,6 +40,15 @@ impl Overrides {
         environment.sort();
         Self { command_line: args.into_iter().collect(), environment }
     }
+
+    /// The shell command that runs the experiment at `path` with these overrides.
+    #[must_use]
+    pub fn command(&self, path: &std::path::Path) -> String {
+        let variables = self.environment.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
+        let program = ["fovea".to_owned(), "run".to_owned(), quoted(&path.display().to_string())];
+        let arguments = self.command_line.iter().map(|argument| quoted(argument));
+        variables.chain(program).chain(arguments).collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// One override, parsed.
@@ -333,3 +342,10 @@ fn overlay(below: &mut Value, above: Value) {
         (below, above) => *below = above,
     }
 }
+
+/// The text as one word of a POSIX shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+

@@ -27,6 +27,8 @@ pub struct Plan {
     pub trials: Vec<Trial>,
     /// Prefixes of training that trials share, in the order of their first trial.
     pub stages: Vec<Stage>,
+    /// The command that makes this plan: environment, file and arguments.
+    pub command: String,
     /// The text of the file.
     pub source: String,
     /// The file.
@@ -93,6 +95,7 @@ impl Plan {
             name: self.name.clone(),
             question: self.question.clone(),
             axes: self.axes.clone(),
+            command: self.command.clone(),
             baseline: self.baseline.clone(),
             trials: planned.collect(),
         }
@@ -119,7 +122,9 @@ pub fn load(path: &Path, overrides: &Overrides, catalog: &dyn PluginCatalog) -> 
     }
     let shape = Shape::of_experiment();
     let layers = Layers::merge(source, table, overrides, &shape, &mut errors)?;
-    expand::expand(&layers, &shape, catalog, errors)
+    let mut plan = expand::expand(&layers, &shape, catalog, errors)?;
+    plan.command = overrides.command(path);
+    Ok(plan)
 }
 
 /// Why a file cannot be read, and which files could have been meant.

@@ -553,3 +553,13 @@ fn large_grids_are_planned_in_seconds() {
     assert_eq!(plan(&text).trials.len(), 100_000);
     println!("{:?}", begin.elapsed());
 }
+
+#[test]
+fn the_command_is_quoted_for_a_shell() {
+    let overrides = Overrides {
+        command_line: vec!["training.epochs=3".into(), "axes.loss=[\"it's\"]".into()],
+        environment: vec![("FOVEA_SEED".into(), "1".into())],
+    };
+    let command = overrides.command(Path::new("my grid.toml"));
+    assert_eq!(command, r#"FOVEA_SEED=1 fovea run 'my grid.toml' training.epochs=3 'axes.loss=["it'\''s"]'"#);
+}

@@ -122,6 +122,8 @@ pub struct RunPlan {
     pub question: Option<String>,
     /// Names of the axes, in declared order.
     pub axes: Vec<String>,
+    /// The command that makes or continues this run.
+    pub command: String,
     /// Variant that others are compared with.
     pub baseline: Option<String>,
     /// Trials in grid order.

@@ -43,6 +43,7 @@ pub(crate) fn write(root: &Path, losses: &[&str], seeds: u64, fate: impl Fn(&str
             "Does training the explanation make a classifier look at the object? <b>&</b>".to_owned(),
         ),
         axes: vec!["loss".to_owned(), "seed".to_owned()],
+        command: "fovea run experiments/demo.toml".to_owned(),
         baseline: Some("loss=none".to_owned()),
         trials,
     };
