@@ -35,7 +35,7 @@ fn several_mistakes_are_told_at_once_with_their_places() {
     workspace.write("bad.toml", text.replace("resnet-tiny", "resnet-tinny"));
     let ran = workspace.fovea(&["run", "bad.toml"]);
     let ran = ran.fails(2, &["bad.toml:", "epohcs", "did you mean `epochs`", "batch_size", "resnet-tinny", "resnet-tiny"]);
-    assert!(ran.stderr.contains("bad.toml:21:1"), "the typo is at line 21, column 1:\n{}", ran.stderr);
+    assert!(ran.stderr.contains("bad.toml:20:1"), "the typo is at line 20, column 1:\n{}", ran.stderr);
     assert!(!workspace.path().join("runs").exists());
 }
 

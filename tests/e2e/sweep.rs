@@ -15,7 +15,7 @@ fn a_grid_becomes_tables_and_a_report_and_is_not_run_twice() {
     assert!(!workspace.path().join("runs").exists(), "plan must not write");
 
     let ran = workspace.fovea(&["run", "small.toml"]).ok();
-    assert!(ran.stdout.contains("loss=ria") && ran.stdout.contains("runs/small/report/index.html"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\nria ") && ran.stdout.contains("runs/small/report/index.html"), "{}", ran.stdout);
     assert!(ran.stderr.contains("img/s") && ran.stderr.contains("left"), "{}", ran.stderr);
 
     let store = workspace.run("small");

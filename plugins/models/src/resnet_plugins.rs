@@ -190,10 +190,9 @@ impl ResNetPreset for ResNetTiny {
     fn defaults() -> ResNetConfig<Self> {
         ResNetConfig {
             widths: [16, 32, 48, 64],
-            strides: [1, 2, 2, 1],
+            strides: [1, 2, 1, 1],
             stem_width: 16,
             stem_kernel: 3,
-            stem_pool: false,
             ..ResNetConfig::torchvision(BlockKind::Basic, [1, 1, 1, 1])
         }
     }
