@@ -50,10 +50,12 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::main(&args),
         Command::Worker => worker::main(),
     };
-    outcome.unwrap_or_else(|failure| {
-        eprintln!("{}", failure.message);
-        failure.exit
-    }).into()
+    outcome
+        .unwrap_or_else(|failure| {
+            eprintln!("{}", failure.message);
+            failure.exit
+        })
+        .into()
 }
 
 /// A command that could not do its work.

@@ -42,7 +42,11 @@ pub(crate) fn main(args: &Args) -> Outcome {
 fn listing(plan: &Plan, states: &[TrialStatus]) -> String {
     let mut text = format!("{}: {} trials in {}\n", plan.name, plan.trials.len(), plan.run.dir.display());
     let width = plan.trials.iter().map(|t| t.variant.chars().count()).max().unwrap_or(0).max(7);
-    let _ = writeln!(text, "  {:<16}  {:<width$}  {:>5}  {:<11}  shares warm-up", "trial", "variant", "seed", "status");
+    let _ = writeln!(
+        text,
+        "  {:<16}  {:<width$}  {:>5}  {:<11}  shares warm-up",
+        "trial", "variant", "seed", "status"
+    );
     for (trial, state) in plan.trials.iter().zip(states) {
         let stage = trial.stage.as_ref().map_or("-", |s| s.as_str());
         let _ = writeln!(

@@ -17,12 +17,17 @@ pub(crate) fn main(args: &Args) -> Outcome {
         let found: Vec<_> = registry.entries().filter(|e| e.name == *name).collect();
         if found.is_empty() {
             let known: Vec<_> = registry.entries().map(|e| e.name.clone()).collect();
-            let near = fovea_api::registry::nearest(name, &known).map_or_else(String::new, |n| format!(" Did you mean `{n}`?"));
-            return Err(Failure::new(Exit::Usage, format!("there is no plugin `{name}`.{near} `fovea plugins` lists them.")));
+            let near = fovea_api::registry::nearest(name, &known)
+                .map_or_else(String::new, |n| format!(" Did you mean `{n}`?"));
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("there is no plugin `{name}`.{near} `fovea plugins` lists them."),
+            ));
         }
         for entry in found {
             println!("{} {}: {}", entry.kind, entry.name, entry.summary);
-            let schema = serde_json::to_string_pretty(&entry.schema).map_err(|e| Failure::new(Exit::Usage, e))?;
+            let schema =
+                serde_json::to_string_pretty(&entry.schema).map_err(|e| Failure::new(Exit::Usage, e))?;
             println!("{schema}");
         }
         return Ok(Exit::Success);

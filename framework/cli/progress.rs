@@ -59,7 +59,10 @@ impl Progress {
                 self.trials_done = *done;
                 self.epochs = *epochs;
                 if done < total {
-                    self.line(&format!("{}: {total} trials, {done} done before, {epochs} epochs to train", self.name));
+                    self.line(&format!(
+                        "{}: {total} trials, {done} done before, {epochs} epochs to train",
+                        self.name
+                    ));
                 }
             }
             Update::TaskStarted { task, attempt } => {
@@ -85,13 +88,22 @@ impl Progress {
                 if origin == "checkpoint" {
                     self.epochs_done += from_epoch;
                 }
-                let from = if *from_epoch > 0 { format!(", from epoch {from_epoch} ({origin})") } else { String::new() };
+                let from = if *from_epoch > 0 {
+                    format!(", from epoch {from_epoch} ({origin})")
+                } else {
+                    String::new()
+                };
                 self.task_line(task, &format!("{epochs} epochs on {device}{from}"));
             }
-            TrialEvent::Localizing { done, total } => self.tick(task, &format!("target boxes {done}/{total}")),
+            TrialEvent::Localizing { done, total } => {
+                self.tick(task, &format!("target boxes {done}/{total}"))
+            }
             TrialEvent::Step { epoch, step, steps, loss, images_per_second } => self.tick(
                 task,
-                &format!("epoch {} step {step}/{steps}  loss {loss:.4}  {images_per_second:.0} img/s", epoch + 1),
+                &format!(
+                    "epoch {} step {step}/{steps}  loss {loss:.4}  {images_per_second:.0} img/s",
+                    epoch + 1
+                ),
             ),
             TrialEvent::Epoch(e) => {
                 self.epochs_done += 1;
@@ -142,7 +154,8 @@ impl Progress {
         if !task.is_stage {
             self.trials_done += 1;
         }
-        let count = if task.is_stage { String::new() } else { format!("  [{}/{}]", self.trials_done, self.trials) };
+        let count =
+            if task.is_stage { String::new() } else { format!("  [{}/{}]", self.trials_done, self.trials) };
         let text = match outcome {
             TrialOutcome::Done => format!("done in {seconds:.1} s{count}"),
             TrialOutcome::Diverged { message } => format!("DIVERGED: {message}{count}"),
@@ -157,7 +170,8 @@ impl Progress {
             return None;
         }
         let epoch = self.training / self.epochs_done as f64;
-        let evaluation = if self.evaluating.1 > 0 { self.evaluating.0 / self.evaluating.1 as f64 } else { 0.0 };
+        let evaluation =
+            if self.evaluating.1 > 0 { self.evaluating.0 / self.evaluating.1 as f64 } else { 0.0 };
         let open = self.trials.saturating_sub(self.trials_done) as f64;
         let ahead = epoch * self.epochs.saturating_sub(self.epochs_done) as f64 + evaluation * open;
         // Until an evaluation has been timed the figure is a lower bound, and says so.

@@ -15,7 +15,10 @@ pub(crate) struct Args {
 pub(crate) fn main(args: &Args) -> Outcome {
     if !args.run.join("plan.json").exists() {
         let run = args.run.display();
-        return Err(Failure::new(Exit::Files, format!("{run} is no run directory: it has no plan.json. `fovea run EXPERIMENT.toml` makes one.")));
+        return Err(Failure::new(
+            Exit::Files,
+            format!("{run} is no run directory: it has no plan.json. `fovea run EXPERIMENT.toml` makes one."),
+        ));
     }
     write(&RunStore::new(&args.run))?;
     Ok(Exit::Success)
@@ -23,7 +26,8 @@ pub(crate) fn main(args: &Args) -> Outcome {
 
 /// Writes tables and report, and prints the results table and where the report is.
 pub(crate) fn write(store: &RunStore) -> Result<(), Failure> {
-    let report = fovea_reports::build(store).map_err(|e| Failure::new(Exit::Files, format!("cannot write the report: {e}")))?;
+    let report = fovea_reports::build(store)
+        .map_err(|e| Failure::new(Exit::Files, format!("cannot write the report: {e}")))?;
     println!("{}", report.table);
     println!("report: {}", report.index.display());
     Ok(())

@@ -20,8 +20,10 @@ pub(crate) struct Args {
 pub(crate) fn main(args: &Args) -> Outcome {
     let plan = plan::load(&args.file, &args.overrides)?;
     fovea_engine::device::check(plan.device).map_err(|e| Failure::new(Exit::Device, e))?;
-    let binary = std::env::current_exe().map_err(|e| Failure::new(Exit::Files, format!("cannot find the fovea program: {e}")))?;
-    let options = RunOptions { binary, base_dir: plan::base_dir(), version: env!("CARGO_PKG_VERSION").to_owned() };
+    let binary = std::env::current_exe()
+        .map_err(|e| Failure::new(Exit::Files, format!("cannot find the fovea program: {e}")))?;
+    let options =
+        RunOptions { binary, base_dir: plan::base_dir(), version: env!("CARGO_PKG_VERSION").to_owned() };
     let store = RunStore::new(&plan.run.dir);
     let mut progress = Progress::new(&plan);
     let result = fovea_orchestrator::run(&plan, &store, &options, &mut |update| progress.show(&update));
@@ -39,7 +41,15 @@ pub(crate) fn main(args: &Args) -> Outcome {
         eprintln!("failed: trial {trial}: {message}");
     }
     if !summary.failed.is_empty() {
-        eprintln!("{} of {} trials failed; the same command tries them again", summary.failed.len(), summary.total);
+        eprintln!(
+            "{} of {} trials failed; the same command tries them again",
+            summary.failed.len(),
+            summary.total
+        );
     }
-    if summary.failed.is_empty() && summary.diverged == 0 { Ok(Exit::Success) } else { Ok(Exit::TrialsFailed) }
+    if summary.failed.is_empty() && summary.diverged == 0 {
+        Ok(Exit::Success)
+    } else {
+        Ok(Exit::TrialsFailed)
+    }
 }

@@ -34,7 +34,10 @@ fn several_mistakes_are_told_at_once_with_their_places() {
     let text = SMALL.replace("epochs = 3", "epohcs = 3").replace("batch_size = 16", "batch_size = \"many\"");
     workspace.write("bad.toml", text.replace("resnet-tiny", "resnet-tinny"));
     let ran = workspace.fovea(&["run", "bad.toml"]);
-    let ran = ran.fails(2, &["bad.toml:", "epohcs", "did you mean `epochs`", "batch_size", "resnet-tinny", "resnet-tiny"]);
+    let ran = ran.fails(
+        2,
+        &["bad.toml:", "epohcs", "did you mean `epochs`", "batch_size", "resnet-tinny", "resnet-tiny"],
+    );
     assert!(ran.stderr.contains("bad.toml:20:1"), "the typo is at line 20, column 1:\n{}", ran.stderr);
     assert!(!workspace.path().join("runs").exists());
 }
@@ -132,7 +135,10 @@ fn a_split_that_is_not_there_is_told_before_training() {
 #[test]
 fn a_diverging_trial_is_marked_and_the_others_go_on() {
     let workspace = Workspace::new();
-    workspace.write("small.toml", format!("{SMALL}\n[axes]\n\"training.optimizer.learning_rate\" = [1e-3, 1e30]\n"));
+    workspace.write(
+        "small.toml",
+        format!("{SMALL}\n[axes]\n\"training.optimizer.learning_rate\" = [1e-3, 1e30]\n"),
+    );
     let ran = workspace.fovea(&["run", "small.toml", "loss=none", "training.optimizer.name=sgd"]);
     let ran = ran.fails(1, &["DIVERGED"]);
     assert!(ran.stdout.contains("diverged"), "the table counts it: {}", ran.stdout);

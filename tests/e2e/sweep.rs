@@ -15,7 +15,11 @@ fn a_grid_becomes_tables_and_a_report_and_is_not_run_twice() {
     assert!(!workspace.path().join("runs").exists(), "plan must not write");
 
     let ran = workspace.fovea(&["run", "small.toml"]).ok();
-    assert!(ran.stdout.contains("\nria ") && ran.stdout.contains("runs/small/report/index.html"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("\nria ") && ran.stdout.contains("runs/small/report/index.html"),
+        "{}",
+        ran.stdout
+    );
     assert!(ran.stderr.contains("img/s") && ran.stderr.contains("left"), "{}", ran.stderr);
 
     let store = workspace.run("small");
@@ -91,7 +95,8 @@ loss = ["none", "iou", "modified-iou", "ria", "giou", "diou", "ciou", "energy", 
         "input.normalize=true",
     ] {
         let run = format!("run.dir=runs/{}", change.replace(['=', '"', '{', '}'], "-"));
-        let short = ["run", "losses.toml", "training.epochs=2", "dataset.train=32", "dataset.test=10", "loss=ria"];
+        let short =
+            ["run", "losses.toml", "training.epochs=2", "dataset.train=32", "dataset.test=10", "loss=ria"];
         let mut args = short.to_vec();
         args.extend([change, &run]);
         workspace.fovea(&args).ok();

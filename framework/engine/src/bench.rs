@@ -46,11 +46,8 @@ pub struct StepTimes {
 pub fn step_times(bench: &StepBench, registry: &Registry) -> Result<StepTimes, EngineError> {
     let open = device::open(bench.device)?;
     let training = training_config(bench);
-    let context = BuildContext {
-        base_dir: ".".into(),
-        device: open.device.clone(),
-        registry: registry.clone(),
-    };
+    let context =
+        BuildContext { base_dir: ".".into(), device: open.device.clone(), registry: registry.clone() };
     let autodiff = open.device.clone().autodiff();
     let model = ModelContext { classes: 10, input_size: bench.size, seed: 0, device: autodiff.clone() };
     let mut model = registry.build_model(&bench.model, bench.model_config.clone(), &model)?;

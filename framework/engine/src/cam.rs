@@ -50,7 +50,12 @@ pub struct HeatmapMaker {
 impl HeatmapMaker {
     /// A maker for CAMs of `from` = (h, w) to heatmaps of `to` = (H, W).
     #[must_use]
-    pub fn new(from: (usize, usize), to: (usize, usize), normalisation: Normalisation, device: &Device) -> Self {
+    pub fn new(
+        from: (usize, usize),
+        to: (usize, usize),
+        normalisation: Normalisation,
+        device: &Device,
+    ) -> Self {
         let matrix = |from: usize, to: usize| {
             let data = TensorData::new(interpolation_matrix(from, to), [to, from]);
             Tensor::<2>::from_data(data, device).transpose()

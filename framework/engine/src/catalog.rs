@@ -63,7 +63,10 @@ fn unknown_keys(schema: &Value, config: &Value) -> Vec<PluginIssue> {
         .filter(|key| !known.contains_key(*key))
         .map(|key| PluginIssue {
             path: vec![key.clone()],
-            message: format!("unknown key; known: {}", if names.is_empty() { "none".into() } else { names.join(", ") }),
+            message: format!(
+                "unknown key; known: {}",
+                if names.is_empty() { "none".into() } else { names.join(", ") }
+            ),
             suggestion: nearest(key, &names).map(str::to_owned),
         })
         .collect()

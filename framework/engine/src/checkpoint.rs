@@ -111,19 +111,19 @@ impl Checkpoint {
         model: &mut dyn DynClassifier,
         optimizer: ModuleOptimizer,
     ) -> Result<(ModuleOptimizer, Progress), EngineError> {
-        let dir = self
-            .newest()
-            .ok_or_else(|| EngineError::Checkpoint(format!("there is no checkpoint in {}", self.dir.display())))?;
+        let dir = self.newest().ok_or_else(|| {
+            EngineError::Checkpoint(format!("there is no checkpoint in {}", self.dir.display()))
+        })?;
         let progress: Progress = store::read_json(&dir.join(PROGRESS), "progress record")?;
         let read = |name: &str| {
             let path = dir.join(name);
             fs::read(&path).map(Bytes::from_bytes_vec).map_err(|e| failed("read", &path, &e))
         };
-        let record = ModuleRecord::from_bytes(read(MODEL)?).map_err(|e| failed("read", &dir.join(MODEL), &e))?;
+        let record =
+            ModuleRecord::from_bytes(read(MODEL)?).map_err(|e| failed("read", &dir.join(MODEL), &e))?;
         model.load_record(record)?;
-        let optimizer = optimizer
-            .from_bytes(read(OPTIMIZER)?)
-            .map_err(|e| failed("read", &dir.join(OPTIMIZER), &e))?;
+        let optimizer =
+            optimizer.from_bytes(read(OPTIMIZER)?).map_err(|e| failed("read", &dir.join(OPTIMIZER), &e))?;
         Ok((optimizer, progress))
     }
 
@@ -145,10 +145,8 @@ impl Checkpoint {
 /// When the file cannot be written.
 pub fn write_safetensors(path: &Path, tensors: &[NamedTensor]) -> Result<(), EngineError> {
     use safetensors::tensor::{Dtype, TensorView};
-    let bytes: Vec<Vec<u8>> = tensors
-        .iter()
-        .map(|t| t.data.iter::<f32>().flat_map(f32::to_le_bytes).collect())
-        .collect();
+    let bytes: Vec<Vec<u8>> =
+        tensors.iter().map(|t| t.data.iter::<f32>().flat_map(f32::to_le_bytes).collect()).collect();
     let views = tensors
         .iter()
         .zip(&bytes)

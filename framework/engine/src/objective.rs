@@ -3,7 +3,7 @@
 use crate::cam::{HeatmapMaker, class_activation};
 use crate::data::loader::Batch;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
-use fovea_api::{Boxes, BoxExtractor, CamForward, Explanation, ExplanationLoss, LossInputs, PluginError};
+use fovea_api::{BoxExtractor, Boxes, CamForward, Explanation, ExplanationLoss, LossInputs, PluginError};
 use fovea_plan::{CamConfig, TargetClass, ZeroCam};
 
 /// ImageNet's channel means.
@@ -77,7 +77,9 @@ impl Objective<'_> {
             TargetClass::Predicted => predicted,
             TargetClass::GroundTruth => label_tensor(&batch.labels, &device),
             TargetClass::GroundTruthIfCorrect => {
-                for ((wanted, class), label) in wanted.iter_mut().zip(host_ints(&predicted)).zip(&batch.labels) {
+                for ((wanted, class), label) in
+                    wanted.iter_mut().zip(host_ints(&predicted)).zip(&batch.labels)
+                {
                     *wanted &= class == *label as i64;
                 }
                 label_tensor(&batch.labels, &device)

@@ -1,7 +1,9 @@
 //! Course of the learning rate. The main function is [`learning_rate`].
 
+use burn::optim::{
+    AdamConfig, ModuleOptimizer, SgdConfig, decay::WeightDecayConfig, momentum::MomentumConfig,
+};
 use fovea_plan::{OptimizerKind, ScheduleConfig, ScheduleKind, TrainingConfig};
-use burn::optim::{AdamConfig, ModuleOptimizer, SgdConfig, decay::WeightDecayConfig, momentum::MomentumConfig};
 
 /// Learning rate of step `step` (from 0, over the whole training) when an epoch has `steps_per_epoch` steps.
 #[must_use]

@@ -89,8 +89,11 @@ pub fn step(
     parts.push(logits.detach().reshape([n * classes]));
     let host: Vec<f32> = Tensor::cat(parts, 0).into_data().iter::<f32>().collect();
     let head = if has_explanation { 3 } else { 2 };
-    let correct =
-        host[head..].chunks_exact(classes).zip(&batch.labels).filter(|(row, label)| argmax(row) == **label).count();
+    let correct = host[head..]
+        .chunks_exact(classes)
+        .zip(&batch.labels)
+        .filter(|(row, label)| argmax(row) == **label)
+        .count();
     Ok(StepResult {
         loss: f64::from(host[0]),
         cross_entropy: f64::from(host[1]),
@@ -147,7 +150,9 @@ impl Trainer<'_> {
             let epoch = self.progress.epoch;
             let active = objective.filter(|_| epoch >= self.config.training.warmup_epochs);
             let started = Instant::now();
-            let summary = std::thread::scope(|scope| self.epoch(epoch, loader.epoch(epoch, scope), active, loader.steps()))?;
+            let summary = std::thread::scope(|scope| {
+                self.epoch(epoch, loader.epoch(epoch, scope), active, loader.steps())
+            })?;
             self.progress.epoch += 1;
             self.progress.seconds += started.elapsed().as_secs_f64();
             self.progress.rows.extend(rows_of(&summary, loader.source.dataset().len("train").unwrap_or(0)));

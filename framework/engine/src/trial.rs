@@ -35,9 +35,13 @@ impl Parts {
         })?;
         let request = task.device.parse().map_err(|e| EngineError::Device(e))?;
         let open = device::open(request)?;
-        let context =
-            BuildContext { base_dir: task.base_dir.clone(), device: open.device.clone(), registry: registry.clone() };
-        let dataset = registry.build_dataset(&config.dataset.name, config.dataset.config.clone(), &context)?;
+        let context = BuildContext {
+            base_dir: task.base_dir.clone(),
+            device: open.device.clone(),
+            registry: registry.clone(),
+        };
+        let dataset =
+            registry.build_dataset(&config.dataset.name, config.dataset.config.clone(), &context)?;
         let model = ModelContext {
             classes: dataset.classes().len(),
             input_size: config.input.size,
@@ -101,7 +105,8 @@ pub fn run_task(task: &WorkerTask, registry: &Registry, emit: Emit<'_>) -> Resul
     }
 
     let own = Checkpoint::new(task.dir.join("checkpoint"));
-    let stage = task.stage_dir.as_ref().map(|d| Checkpoint::new(d.join("checkpoint"))).filter(Checkpoint::exists);
+    let stage =
+        task.stage_dir.as_ref().map(|d| Checkpoint::new(d.join("checkpoint"))).filter(Checkpoint::exists);
     let fresh = schedule::optimizer(&parts.config.training);
     let (optimizer, progress, origin) = if own.exists() {
         let (optimizer, progress) = own.load(parts.model.as_mut(), fresh)?;
@@ -112,7 +117,12 @@ pub fn run_task(task: &WorkerTask, registry: &Registry, emit: Emit<'_>) -> Resul
     } else {
         (fresh, Progress::default(), "scratch".to_owned())
     };
-    emit(TrialEvent::Started { device: parts.device_name.clone(), from_epoch: progress.epoch, epochs, origin });
+    emit(TrialEvent::Started {
+        device: parts.device_name.clone(),
+        from_epoch: progress.epoch,
+        epochs,
+        origin,
+    });
 
     let with_loss = task.kind == TaskKind::Trial && parts.loss.inputs() != LossInputs::Nothing;
     let targets = if with_loss {
@@ -132,7 +142,8 @@ pub fn run_task(task: &WorkerTask, registry: &Registry, emit: Emit<'_>) -> Resul
 
     let placeholder = parts.model.evaluation_copy();
     let model = std::mem::replace(&mut parts.model, placeholder);
-    let (model, progress) = train(&parts, model, optimizer, progress, targets.as_ref(), epochs, task, &own, emit)?;
+    let (model, progress) =
+        train(&parts, model, optimizer, progress, targets.as_ref(), epochs, task, &own, emit)?;
     if task.kind == TaskKind::Trial {
         let started = Instant::now();
         let rows = targets.map_or_else(Vec::new, |t| t.quality("train"));

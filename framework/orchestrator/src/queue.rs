@@ -85,7 +85,8 @@ impl Queue {
 
     /// A stage failed: its trials leave the queue and are given back.
     pub fn stage_failed(&mut self, id: &StageId) -> Vec<QueuedTrial> {
-        let (lost, kept) = std::mem::take(&mut self.waiting).into_iter().partition(|t| t.stage.as_ref() == Some(id));
+        let (lost, kept) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|t| t.stage.as_ref() == Some(id));
         self.waiting = kept;
         lost
     }

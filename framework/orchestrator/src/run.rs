@@ -5,7 +5,8 @@ use crate::worker::{TaskEnd, WorkerProcess};
 use crate::{OrchestratorError, TrialStatus, status};
 use fovea_plan::{Plan, Stage, Trial, TrialConfig};
 use fovea_records::{
-    Done, JournalEntry, RunStore, StageId, StoreError, TaskKind, TrialEvent, TrialId, TrialOutcome, WorkerTask, store,
+    Done, JournalEntry, RunStore, StageId, StoreError, TaskKind, TrialEvent, TrialId, TrialOutcome,
+    WorkerTask, store,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -180,7 +181,11 @@ pub fn run(
         return Err(problem);
     }
     let summary = held(&shared.summary).clone();
-    store.journal(&JournalEntry::RunFinished { time: now(), done: summary.done, failed: summary.failed.len() })?;
+    store.journal(&JournalEntry::RunFinished {
+        time: now(),
+        done: summary.done,
+        failed: summary.failed.len(),
+    })?;
     Ok(summary)
 }
 
@@ -329,7 +334,11 @@ fn task(
     stage_dir: Option<PathBuf>,
     config: &TrialConfig,
 ) -> Result<WorkerTask, OrchestratorError> {
-    fs::create_dir_all(&dir).map_err(|source| StoreError::Io { action: "create", path: dir.clone(), source })?;
+    fs::create_dir_all(&dir).map_err(|source| StoreError::Io {
+        action: "create",
+        path: dir.clone(),
+        source,
+    })?;
     let config = serde_json::to_value(config)
         .map_err(|e| OrchestratorError::Config { path: dir.clone(), message: e.to_string() })?;
     Ok(WorkerTask {
@@ -404,7 +413,9 @@ fn outcome_of(end: &TaskEnd) -> TrialOutcome {
     match end {
         TaskEnd::Finished { .. } => TrialOutcome::Done,
         TaskEnd::Diverged(message) => TrialOutcome::Diverged { message: message.clone() },
-        TaskEnd::Failed(message) | TaskEnd::Crashed(message) => TrialOutcome::Failed { message: message.clone() },
+        TaskEnd::Failed(message) | TaskEnd::Crashed(message) => {
+            TrialOutcome::Failed { message: message.clone() }
+        }
     }
 }
 
@@ -440,7 +451,12 @@ fn record_end(
     if !matches!(outcome, TrialOutcome::Failed { .. }) {
         shared.store.mark_done(&trial.id, done)?;
     }
-    shared.store.journal(&JournalEntry::TrialFinished { time: now(), trial: trial.id.clone(), outcome, seconds })?;
+    shared.store.journal(&JournalEntry::TrialFinished {
+        time: now(),
+        trial: trial.id.clone(),
+        outcome,
+        seconds,
+    })?;
     Ok(())
 }
 

@@ -100,7 +100,8 @@ impl WorkerProcess {
         let log = String::from_utf8_lossy(&log);
         let tail: Vec<&str> = log.lines().rev().take(3).collect();
         let tail: Vec<&str> = tail.into_iter().rev().collect();
-        let said = if tail.is_empty() { String::new() } else { format!("; its last words: {}", tail.join(" / ")) };
+        let said =
+            if tail.is_empty() { String::new() } else { format!("; its last words: {}", tail.join(" / ")) };
         TaskEnd::Crashed(format!("the worker process died ({how}){said}"))
     }
 }

@@ -97,7 +97,11 @@ impl<'a> TrainLoader<'a> {
     }
 
     /// Batches of an epoch, in order, prepared by threads of `scope`.
-    pub fn epoch<'s>(self, epoch: usize, scope: &'s Scope<'s, 'a>) -> impl Iterator<Item = Result<Batch, DataError>> + use<'s, 'a>
+    pub fn epoch<'s>(
+        self,
+        epoch: usize,
+        scope: &'s Scope<'s, 'a>,
+    ) -> impl Iterator<Item = Result<Batch, DataError>> + use<'s, 'a>
     where
         'a: 's,
     {

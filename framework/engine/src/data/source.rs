@@ -50,7 +50,8 @@ impl Source {
         }
         let sample = Arc::new(self.dataset.load(split, index)?);
         let bytes = sample.image.pixels.len() + sample.mask.as_ref().map_or(0, |m| m.pixels.len());
-        let fits = self.free_bytes.try_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(bytes));
+        let fits =
+            self.free_bytes.try_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(bytes));
         if let (Some(slot), Ok(_)) = (slot, fits)
             && slot.set(Arc::clone(&sample)).is_err()
         {

@@ -128,11 +128,8 @@ fn find(
     let mut sizes: Vec<[usize; 2]> = Vec::with_capacity(count);
     for start in (0..count).step_by(CHUNK) {
         let range = start..(start + CHUNK).min(count);
-        let samples = range
-            .clone()
-            .into_par_iter()
-            .map(|i| source.sample(split, i))
-            .collect::<Result<Vec<_>, _>>()?;
+        let samples =
+            range.clone().into_par_iter().map(|i| source.sample(split, i)).collect::<Result<Vec<_>, _>>()?;
         let ids: Vec<String> = range.clone().map(|i| source.meta(split, i).id).collect();
         let views: Vec<ImageView<'_>> = samples
             .iter()

@@ -103,13 +103,22 @@ impl Transform {
         let (sx, sy) = (size / self.crop.width(), size / self.crop.height());
         let moved = bbox.affine(sx, sy, -self.crop.x1 * sx, -self.crop.y1 * sy);
         let kept = moved.intersection(&BBox::full(self.size, self.size));
-        if moved.area() <= 0.0 || f64::from(kept.area()) < min_kept * f64::from(moved.area()) || kept.area() <= 0.0 {
+        if moved.area() <= 0.0
+            || f64::from(kept.area()) < min_kept * f64::from(moved.area())
+            || kept.area() <= 0.0
+        {
             return None;
         }
         Some(if self.flip { kept.flipped(size) } else { kept })
     }
 
-    fn resized<'a>(&self, pixels: &'a [u8], width: usize, height: usize, kind: PixelType) -> std::borrow::Cow<'a, [u8]> {
+    fn resized<'a>(
+        &self,
+        pixels: &'a [u8],
+        width: usize,
+        height: usize,
+        kind: PixelType,
+    ) -> std::borrow::Cow<'a, [u8]> {
         let whole = self.crop == BBox::full(width, height);
         if whole && width == self.size && height == self.size {
             return std::borrow::Cow::Borrowed(pixels);

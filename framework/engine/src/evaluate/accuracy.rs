@@ -21,7 +21,9 @@ impl Evaluator<'_> {
         let balanced = classes.iter().map(|(_, a, _)| a).sum::<f64>() / classes.len().max(1) as f64;
         evaluation.rows.push(MetricRow::new(split, "balanced-accuracy", balanced, count));
         for (class, accuracy, n) in &classes {
-            evaluation.rows.push(MetricRow::new(split, "accuracy", *accuracy, *n).subset(&format!("class {class}")));
+            evaluation
+                .rows
+                .push(MetricRow::new(split, "accuracy", *accuracy, *n).subset(&format!("class {class}")));
         }
         if let Some(groups) = &groups
             && !dataset.groups().is_empty()

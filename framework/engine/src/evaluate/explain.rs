@@ -21,7 +21,8 @@ impl Evaluator<'_> {
             let images = inputs.iter().flat_map(|i| i.image.iter().copied()).collect();
             let (_, heatmaps) = self.heatmaps(images);
             let maps: Vec<&[f32]> = heatmaps.chunks_exact(size * size).collect();
-            let views: Vec<_> = maps.iter().map(|values| HeatmapView { height: size, width: size, values }).collect();
+            let views: Vec<_> =
+                maps.iter().map(|values| HeatmapView { height: size, width: size, values }).collect();
             let found = self.extractor.hard(&views)?;
             aligned.par_extend(maps.par_iter().zip(&inputs).map(|(map, input)| align(map, input)));
             for ((map, input), found) in maps.iter().zip(&inputs).zip(found) {
@@ -50,7 +51,8 @@ impl Evaluator<'_> {
         let zeros = zero_cam.iter().filter(|z| **z).count();
         evaluation.rows.push(MetricRow::new(split, "zero-cam", zeros as f64, count));
 
-        let column = |of: fn(&Alignment) -> f64| aligned.iter().map(|a| a.as_ref().map(|a| of(a) as f32)).collect();
+        let column =
+            |of: fn(&Alignment) -> f64| aligned.iter().map(|a| a.as_ref().map(|a| of(a) as f32)).collect();
         evaluation.records.push(PredictionRecord::Explanations {
             split: split.to_owned(),
             boxes,

@@ -59,7 +59,12 @@ impl Evaluator<'_> {
     }
 
     /// The localizer's box on a picture, in pixels of the network input.
-    fn target(&self, split: &str, index: usize, localizer: &dyn Localizer) -> Result<Option<[f32; 4]>, EngineError> {
+    fn target(
+        &self,
+        split: &str,
+        index: usize,
+        localizer: &dyn Localizer,
+    ) -> Result<Option<[f32; 4]>, EngineError> {
         let sample = self.source.sample(split, index)?;
         let id = self.source.meta(split, index).id;
         let view = ImageView { id: &id, split, index, image: &sample.image, mask: sample.mask.as_ref() };

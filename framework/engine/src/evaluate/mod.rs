@@ -98,7 +98,11 @@ impl Evaluator<'_> {
         let known: Vec<&str> = self.source.dataset().splits().iter().map(|s| s.name.as_str()).collect();
         let asked = &self.config.evaluation.splits;
         if asked.is_empty() {
-            return Ok(known.iter().filter(|n| !["train", "val"].contains(n)).map(|n| (*n).to_owned()).collect());
+            return Ok(known
+                .iter()
+                .filter(|n| !["train", "val"].contains(n))
+                .map(|n| (*n).to_owned())
+                .collect());
         }
         for split in asked {
             self.require(split, &known, "evaluation.splits")?;
@@ -117,10 +121,9 @@ impl Evaluator<'_> {
             self.require(asked, &known, "evaluation.noise_split")?;
             return Ok(asked.clone());
         }
-        splits
-            .last()
-            .cloned()
-            .ok_or_else(|| EngineError::Config("the data set has no test split, so there is nothing to measure".into()))
+        splits.last().cloned().ok_or_else(|| {
+            EngineError::Config("the data set has no test split, so there is nothing to measure".into())
+        })
     }
 
     fn require(&self, split: &str, known: &[&str], key: &str) -> Result<(), EngineError> {

@@ -63,11 +63,17 @@ fn noisy(input: &Input, z: &[f32], condition: Condition) -> Option<Vec<f32>> {
     let scale = match condition.noise {
         Noise::Gaussian => condition.level / 255.0,
         Noise::L2 => {
-            let norm = z.iter().enumerate().filter(|(i, _)| inside(*i)).map(|(_, v)| f64::from(*v).powi(2)).sum::<f64>();
+            let norm = z
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| inside(*i))
+                .map(|(_, v)| f64::from(*v).powi(2))
+                .sum::<f64>();
             condition.level / norm.sqrt().max(f64::MIN_POSITIVE)
         }
     } as f32;
-    let add = |(i, (x, z)): (usize, (&f32, &f32))| if inside(i) { (x + scale * z).clamp(0.0, 1.0) } else { *x };
+    let add =
+        |(i, (x, z)): (usize, (&f32, &f32))| if inside(i) { (x + scale * z).clamp(0.0, 1.0) } else { *x };
     Some(input.image.iter().zip(z).enumerate().map(add).collect())
 }
 
@@ -80,7 +86,12 @@ impl Evaluator<'_> {
         for (noise, levels) in kinds {
             for &level in levels {
                 for region in [Region::Foreground, Region::Background] {
-                    conditions.extend((0..settings.draws).map(|draw| Condition { noise, level, region, draw }));
+                    conditions.extend((0..settings.draws).map(|draw| Condition {
+                        noise,
+                        level,
+                        region,
+                        draw,
+                    }));
                 }
             }
         }
@@ -112,12 +123,16 @@ impl Evaluator<'_> {
                 let counts = [fg_count, bg_count, fg_count.min(bg_count), fg_count.min(bg_count)];
                 for (((metric, value), sum), n) in METRICS.iter().zip(values).zip(&mut sums).zip(counts) {
                     *sum += value;
-                    evaluation.rows.push(MetricRow::new(split, metric, value, n).noise(noise.name(), Some(level)));
+                    evaluation
+                        .rows
+                        .push(MetricRow::new(split, metric, value, n).noise(noise.name(), Some(level)));
                 }
             }
             for (metric, sum) in METRICS.iter().zip(sums) {
                 let mean = sum / levels.len() as f64;
-                evaluation.rows.push(MetricRow::new(split, metric, mean, shown.len()).noise(noise.name(), None));
+                evaluation
+                    .rows
+                    .push(MetricRow::new(split, metric, mean, shown.len()).noise(noise.name(), None));
             }
         }
         for (condition, shown_predictions) in conditions.iter().zip(predicted) {
@@ -145,7 +160,8 @@ impl Evaluator<'_> {
         conditions: &[Condition],
     ) -> Result<Vec<Vec<Option<usize>>>, EngineError> {
         let settings = &self.config.evaluation;
-        let mut predicted: Vec<Vec<Option<usize>>> = vec![Vec::with_capacity(indices.len()); conditions.len()];
+        let mut predicted: Vec<Vec<Option<usize>>> =
+            vec![Vec::with_capacity(indices.len()); conditions.len()];
         let total = indices.len() * conditions.len();
         let mut done = 0;
         for chunk in indices.chunks(settings.batch_size) {
@@ -153,7 +169,11 @@ impl Evaluator<'_> {
             // The same draw serves every level and region, so that levels differ in nothing but the level.
             let draws: Vec<Vec<Vec<f32>>> = (0..settings.draws)
                 .map(|draw| {
-                    chunk.par_iter().zip(&inputs).map(|(&index, input)| normals(index, draw, input.image.len())).collect()
+                    chunk
+                        .par_iter()
+                        .zip(&inputs)
+                        .map(|(&index, input)| normals(index, draw, input.image.len()))
+                        .collect()
                 })
                 .collect();
             for (condition, predicted) in conditions.iter().zip(&mut predicted) {
@@ -166,7 +186,8 @@ impl Evaluator<'_> {
                 let images: Vec<f32> = pictures.into_iter().flatten().flatten().collect();
                 let rows = if images.is_empty() { Vec::new() } else { self.logits(images) };
                 let mut rows = rows.iter();
-                predicted.extend(present.iter().map(|p| if *p { rows.next().map(|r| argmax(r)) } else { None }));
+                predicted
+                    .extend(present.iter().map(|p| if *p { rows.next().map(|r| argmax(r)) } else { None }));
                 done += chunk.len();
                 self.progress(&format!("{split} under {} noise", condition.noise.name()), done, total);
             }
@@ -200,7 +221,8 @@ mod tests {
         Some(Mask { width: pixels.len(), height: 1, pixels: pixels.to_vec() })
     }
 
-    const BACK: Condition = Condition { noise: Noise::Gaussian, level: 255.0, region: Region::Background, draw: 0 };
+    const BACK: Condition =
+        Condition { noise: Noise::Gaussian, level: 255.0, region: Region::Background, draw: 0 };
 
     #[test]
     fn noise_stays_in_its_region_and_is_clamped() {

@@ -86,6 +86,9 @@ mod tests {
         assert_eq!(alignment(&[0.0, 0.0], &mask), None);
         assert_eq!(alignment(&[1.0, 0.0], &Mask { width: 2, height: 1, pixels: vec![0, 0] }), None);
         let all = alignment(&[1.0, 0.0], &mask).unwrap();
-        assert_eq!((all.energy_inside, all.delta_density, all.mask_iou, all.pointing_hit), (1.0, 1.0, 1.0, true));
+        assert_eq!(
+            (all.energy_inside, all.delta_density, all.mask_iou, all.pointing_hit),
+            (1.0, 1.0, 1.0, true)
+        );
     }
 }
