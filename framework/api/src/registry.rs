@@ -68,6 +68,9 @@ pub trait Plugin: 'static {
     const NAME: &'static str;
     /// One line for help and docs.
     const SUMMARY: &'static str;
+    /// Keys of the configuration that say where files are. Their contents count for a trial's identity, through
+    /// [`fingerprint`](Self::fingerprint); their places do not.
+    const PATHS: &'static [&'static str] = &[];
     /// Raised when the implementation changes what it computes; part of a trial's identity.
     const VERSION: u32 = 1;
     /// Its configuration: `deny_unknown_fields`, a serde default for every field that has one.
@@ -158,6 +161,8 @@ pub struct Resolved {
     pub config: Value,
     /// Version of the implementation and hashes of its files.
     pub fingerprint: String,
+    /// Keys that say where files are ([`Plugin::PATHS`]).
+    pub paths: Vec<String>,
 }
 
 type Resolve = Arc<dyn Fn(Value, &std::path::Path) -> Result<Resolved, Vec<ConfigIssue>> + Send + Sync>;
@@ -208,7 +213,8 @@ fn resolve<P: Plugin>(config: Value, base_dir: &std::path::Path) -> Result<Resol
     let files = P::fingerprint(&config, base_dir).map_err(|issue| vec![issue])?;
     let fingerprint = format!("v{}{}{files}", P::VERSION, if files.is_empty() { "" } else { " " });
     let config = serde_json::to_value(&config).map_err(|e| vec![ConfigIssue::at("", e.to_string())])?;
-    Ok(Resolved { config, fingerprint })
+    let paths = P::PATHS.iter().map(|&p| p.to_owned()).collect();
+    Ok(Resolved { config, fingerprint, paths })
 }
 
 /// Deserializes with the path of what does not fit.

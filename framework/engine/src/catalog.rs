@@ -44,7 +44,12 @@ impl PluginCatalog for Catalog {
                 .map(|i| PluginIssue { path: i.path, message: i.message, suggestion: i.suggestion })
                 .collect::<Vec<_>>()
         })?;
-        Ok(PluginConfig { name: name.to_owned(), config: resolved.config, fingerprint: resolved.fingerprint })
+        Ok(PluginConfig {
+            name: name.to_owned(),
+            config: resolved.config,
+            fingerprint: resolved.fingerprint,
+            paths: resolved.paths,
+        })
     }
 
     fn names(&self, kind: PluginKind) -> Vec<String> {

@@ -18,6 +18,10 @@ pub struct PluginConfig {
     /// What identifies the plugin's behaviour beside its configuration: data fingerprint, weights' hashes, version
     /// of the implementation.
     pub fingerprint: String,
+    /// Keys of the configuration that say where files are. The fingerprint says what is in them, so identities leave
+    /// these keys out: data may be moved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
 }
 
 /// Everything that determines a trial's result.

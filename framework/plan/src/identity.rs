@@ -10,7 +10,11 @@ use serde_json::{Map, Value, json};
 
 /// The identity of a trial.
 pub(crate) fn trial_id(config: &TrialConfig) -> TrialId {
-    TrialId::of(&canonical(&json(config)))
+    let mut text = json(config);
+    if let Value::Object(sections) = &mut text {
+        sections.values_mut().for_each(leave_out_paths);
+    }
+    TrialId::of(&canonical(&text))
 }
 
 /// The identity of the trial's warm-up stage: the CE-only epochs, which target boxes, the explanation loss and its
@@ -20,7 +24,7 @@ pub(crate) fn stage_id(config: &TrialConfig) -> StageId {
     if let Value::Object(training) = &mut training {
         training.shift_remove("beta");
     }
-    let prefix = json!({
+    let mut prefix = json!({
         "seed": config.seed,
         "dataset": config.dataset,
         "input": config.input,
@@ -28,7 +32,21 @@ pub(crate) fn stage_id(config: &TrialConfig) -> StageId {
         "model": config.model,
         "training": training,
     });
+    if let Value::Object(sections) = &mut prefix {
+        sections.values_mut().for_each(leave_out_paths);
+    }
     StageId::of(&canonical(&prefix))
+}
+
+/// Removes from a plugin's section where its files are; the fingerprint says what is in them.
+fn leave_out_paths(section: &mut Value) {
+    let Some(section) = section.as_object_mut() else { return };
+    let Some(Value::Array(paths)) = section.shift_remove("paths") else { return };
+    if let Some(Value::Object(config)) = section.get_mut("config") {
+        for path in paths.iter().filter_map(Value::as_str) {
+            config.shift_remove(path);
+        }
+    }
 }
 
 /// A value as JSON.
@@ -58,7 +76,7 @@ mod tests {
     use crate::{PluginConfig, TrainingConfig};
 
     fn plugin(name: &str, config: Value) -> PluginConfig {
-        PluginConfig { name: name.to_owned(), config, fingerprint: "v1".to_owned() }
+        PluginConfig { name: name.to_owned(), config, fingerprint: "v1".to_owned(), paths: Vec::new() }
     }
 
     fn config() -> TrialConfig {
@@ -100,6 +118,21 @@ mod tests {
         assert_eq!(trial_id(&config()), trial_id(&other));
         other.dataset.fingerprint = "v2".to_owned();
         assert_ne!(trial_id(&config()), trial_id(&other));
+    }
+
+    #[test]
+    fn data_may_be_moved() {
+        let at = |root: &str| {
+            let mut config = config();
+            config.dataset = plugin("folder", json!({ "root": root, "on_bad_image": "error" }));
+            config.dataset.paths = vec!["root".to_owned()];
+            config
+        };
+        assert_eq!(trial_id(&at("/a")), trial_id(&at("/b")));
+        assert_eq!(stage_id(&at("/a")), stage_id(&at("/b")));
+        let mut other = at("/a");
+        other.dataset.fingerprint = "v1 other pictures".to_owned();
+        assert_ne!(trial_id(&at("/a")), trial_id(&other));
     }
 
     #[test]

@@ -49,7 +49,12 @@ impl PluginCatalog for Fake {
             }
         }
         let fingerprint = format!("{name} v1");
-        let resolved = PluginConfig { name: name.to_owned(), config: Value::Object(full), fingerprint };
+        let resolved = PluginConfig {
+            name: name.to_owned(),
+            config: Value::Object(full),
+            fingerprint,
+            paths: Vec::new(),
+        };
         if issues.is_empty() { Ok(resolved) } else { Err(issues) }
     }
 
@@ -560,6 +565,6 @@ fn the_command_is_quoted_for_a_shell() {
         command_line: vec!["training.epochs=3".into(), "axes.loss=[\"it's\"]".into()],
         environment: vec![("FOVEA_SEED".into(), "1".into())],
     };
-    let command = overrides.command(Path::new("my grid.toml"));
+    let command = overrides.command(std::path::Path::new("my grid.toml"));
     assert_eq!(command, r#"FOVEA_SEED=1 fovea run 'my grid.toml' training.epochs=3 'axes.loss=["it'\''s"]'"#);
 }

@@ -108,6 +108,7 @@ pub struct ResNetPlugin<P>(PhantomData<P>);
 
 impl<P: ResNetPreset> Plugin for ResNetPlugin<P> {
     const NAME: &'static str = P::NAME;
+    const PATHS: &'static [&'static str] = &["weights"];
     const SUMMARY: &'static str = P::SUMMARY;
     type Config = ResNetConfig<P>;
 

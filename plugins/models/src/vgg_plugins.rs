@@ -102,6 +102,7 @@ pub struct VggPlugin<P>(PhantomData<P>);
 
 impl<P: VggPreset> Plugin for VggPlugin<P> {
     const NAME: &'static str = P::NAME;
+    const PATHS: &'static [&'static str] = &["weights"];
     const SUMMARY: &'static str = P::SUMMARY;
     type Config = VggConfig<P>;
 

@@ -13,6 +13,7 @@ pub struct Folder;
 
 impl Plugin for Folder {
     const NAME: &'static str = "folder";
+    const PATHS: &'static [&'static str] = &["root"];
     const SUMMARY: &'static str = "Pictures in root/SPLIT/CLASS/, masks in root/SPLIT-masks/CLASS/.";
     type Config = FolderConfig;
 
