@@ -90,25 +90,20 @@ impl Objective<'_> {
         let cams = class_activation(pass.features, alpha);
         let [_, h, w] = cams.dims();
         let maker = HeatmapMaker::new((h, w), (self.size, self.size), self.cam.normalise, &device);
-        let nonzero = |cams: &Tensor<3>| -> Vec<bool> {
-            let peaks = cams.clone().detach().reshape([n, h * w]).max_dim(1);
-            host_floats(&peaks.reshape([n])).into_iter().map(|v| v > 0.0).collect()
-        };
+        let heatmaps = maker.heatmaps(cams.clone());
         let (boxes, valid) = match self.loss.inputs() {
             LossInputs::Nothing => return Ok(ExplanationTerm { mean: None, valid: 0 }),
-            LossInputs::Heatmaps => (None, nonzero(&cams)),
-            LossInputs::Boxes => (Some(()), Vec::new()),
-        };
-        let heatmaps = maker.heatmaps(cams);
-        let (boxes, valid) = match boxes {
-            None => (None, valid),
-            Some(()) => {
+            LossInputs::Heatmaps => {
+                let peaks = host_floats(&cams.detach().reshape([n, h * w]).max_dim(1));
+                (None, peaks.into_iter().map(|v| v > 0.0).collect())
+            }
+            LossInputs::Boxes => {
                 let boxes = self.extractor.extract(heatmaps.clone())?;
                 let boxes = match self.cam.zero_cam {
                     ZeroCam::Skip => boxes,
                     ZeroCam::FullBox => with_full_boxes(boxes, self.size, &device),
                 };
-                let valid = boxes.valid.clone();
+                let valid: Vec<bool> = boxes.valid.clone();
                 (Some(boxes), valid)
             }
         };

@@ -4,80 +4,36 @@ use crate::checkpoint::{Checkpoint, Progress, write_safetensors};
 use crate::data::loader::TrainLoader;
 use crate::data::source::{DEFAULT_CACHE_BYTES, Source};
 use crate::data::targets::Targets;
+use crate::device::{self, OpenDevice};
 use crate::evaluate::{Evaluation, Evaluator};
 use crate::objective::Objective;
 use crate::train::Trainer;
-use crate::{Emit, EngineError, device, schedule};
-use burn::tensor::Device;
+use crate::{Emit, EngineError, schedule};
+use burn::optim::ModuleOptimizer;
 use fovea_api::{
     BoxExtractor, BuildContext, DynClassifier, ExplanationLoss, Localizer, LossInputs, ModelContext, Registry,
 };
-use fovea_plan::TrialConfig;
+use fovea_plan::{PluginConfig, TrialConfig};
 use fovea_records::{MetricRow, TaskKind, TrialEvent, WorkerTask, store};
 use std::time::Instant;
 
-/// Everything a trial is made of, built from its configuration.
-struct Parts {
+/// What a task works with, built from its configuration; the network, which changes, is apart.
+struct Job<'a> {
+    task: &'a WorkerTask,
     config: TrialConfig,
-    device: Device,
-    device_name: String,
+    device: OpenDevice,
     source: Source,
-    model: Box<dyn DynClassifier>,
     localizer: Box<dyn Localizer>,
     extractor: Box<dyn BoxExtractor>,
     loss: Box<dyn ExplanationLoss>,
+    emit: Emit<'a>,
 }
 
-impl Parts {
-    fn build(task: &WorkerTask, registry: &Registry) -> Result<Self, EngineError> {
-        let config: TrialConfig = serde_json::from_value(task.config.clone()).map_err(|e| {
-            EngineError::Config(format!("the worker cannot read the trial's configuration: {e}; plan and worker must be of one version"))
-        })?;
-        let request = task.device.parse().map_err(|e| EngineError::Device(e))?;
-        let open = device::open(request)?;
-        let context = BuildContext {
-            base_dir: task.base_dir.clone(),
-            device: open.device.clone(),
-            registry: registry.clone(),
-        };
-        let dataset =
-            registry.build_dataset(&config.dataset.name, config.dataset.config.clone(), &context)?;
-        let model = ModelContext {
-            classes: dataset.classes().len(),
-            input_size: config.input.size,
-            seed: config.seed,
-            device: open.device.clone().autodiff(),
-        };
-        Ok(Self {
-            model: registry.build_model(&config.model.name, config.model.config.clone(), &model)?,
-            localizer: registry.build_localizer(
-                &config.localizer.name,
-                config.localizer.config.clone(),
-                &context,
-            )?,
-            extractor: registry.build_extractor(
-                &config.extractor.name,
-                config.extractor.config.clone(),
-                &context,
-            )?,
-            loss: registry.build_loss(&config.loss.name, config.loss.config.clone(), &context)?,
-            source: Source::new(dataset, DEFAULT_CACHE_BYTES),
-            device: open.device,
-            device_name: open.name,
-            config,
-        })
-    }
-
-    fn evaluator<'a>(&'a self, model: &'a dyn DynClassifier, emit: Emit<'a>) -> Evaluator<'a> {
-        Evaluator {
-            config: &self.config,
-            model,
-            source: &self.source,
-            extractor: self.extractor.as_ref(),
-            device: &self.device,
-            emit,
-        }
-    }
+/// A network with its optimizer and how far both are.
+struct State {
+    model: Box<dyn DynClassifier>,
+    optimizer: ModuleOptimizer,
+    progress: Progress,
 }
 
 /// Does a task: resumes what an earlier attempt left, else forks from the stage, else begins from scratch.
@@ -85,150 +41,183 @@ impl Parts {
 /// # Errors
 /// Every [`EngineError`]; the text is what the user reads.
 pub fn run_task(task: &WorkerTask, registry: &Registry, emit: Emit<'_>) -> Result<(), EngineError> {
-    let mut parts = Parts::build(task, registry)?;
-    for message in parts.source.dataset().warnings() {
-        emit(TrialEvent::Warning { message });
-    }
-    if parts.source.dataset().len("train").unwrap_or(0) == 0 {
-        let name = &parts.config.dataset.name;
-        return Err(EngineError::Config(format!("data set `{name}` has no training pictures")));
-    }
+    let (job, model) = Job::build(task, registry, emit)?;
+    job.check(model.as_ref())?;
     let epochs = match task.kind {
         TaskKind::Stage { epochs } => epochs,
-        TaskKind::Trial => parts.config.training.epochs,
+        TaskKind::Trial => job.config.training.epochs,
     };
-
-    // What was asked of the evaluation is checked before hours of training, not after.
-    {
-        let evaluator = parts.evaluator(parts.model.as_ref(), emit);
-        evaluator.noise_split(&evaluator.splits()?)?;
-    }
-
-    let own = Checkpoint::new(task.dir.join("checkpoint"));
-    let stage =
-        task.stage_dir.as_ref().map(|d| Checkpoint::new(d.join("checkpoint"))).filter(Checkpoint::exists);
-    let fresh = schedule::optimizer(&parts.config.training);
-    let (optimizer, progress, origin) = if own.exists() {
-        let (optimizer, progress) = own.load(parts.model.as_mut(), fresh)?;
-        (optimizer, progress, "checkpoint".to_owned())
-    } else if let Some(stage) = stage {
-        let (optimizer, progress) = stage.load(parts.model.as_mut(), fresh)?;
-        (optimizer, progress, "stage".to_owned())
-    } else {
-        (fresh, Progress::default(), "scratch".to_owned())
-    };
-    emit(TrialEvent::Started {
-        device: parts.device_name.clone(),
-        from_epoch: progress.epoch,
-        epochs,
-        origin,
-    });
-
-    let with_loss = task.kind == TaskKind::Trial && parts.loss.inputs() != LossInputs::Nothing;
-    let targets = if with_loss {
-        let identity = (&parts.config.dataset, &parts.config.localizer);
-        Some(Targets::compute(
-            &parts.source,
-            "train",
-            parts.localizer.as_ref(),
-            identity,
-            parts.loss.wants_masks(),
-            &task.cache_dir,
-            emit,
-        )?)
-    } else {
-        None
-    };
-
-    let placeholder = parts.model.evaluation_copy();
-    let model = std::mem::replace(&mut parts.model, placeholder);
-    let (model, progress) =
-        train(&parts, model, optimizer, progress, targets.as_ref(), epochs, task, &own, emit)?;
+    let state = job.begin(model, epochs)?;
+    let targets = job.targets()?;
+    let state = job.train(state, targets.as_ref(), epochs)?;
+    let train_seconds = state.progress.seconds;
+    let started = Instant::now();
     if task.kind == TaskKind::Trial {
-        let started = Instant::now();
-        let rows = targets.map_or_else(Vec::new, |t| t.quality("train"));
-        finish(&parts, model.as_ref(), &progress, rows, task, emit)?;
-        own.clear()?;
-        emit(TrialEvent::Finished {
-            train_seconds: progress.seconds,
-            eval_seconds: started.elapsed().as_secs_f64(),
-        });
-    } else {
-        emit(TrialEvent::Finished { train_seconds: progress.seconds, eval_seconds: 0.0 });
+        job.finish(&state, targets.map_or_else(Vec::new, |t| t.quality("train")))?;
     }
+    emit(TrialEvent::Finished { train_seconds, eval_seconds: started.elapsed().as_secs_f64() });
     Ok(())
 }
 
-#[expect(clippy::too_many_arguments, reason = "the state of a trial that only this module passes on")]
-fn train(
-    parts: &Parts,
-    model: Box<dyn DynClassifier>,
-    optimizer: burn::optim::ModuleOptimizer,
-    progress: Progress,
-    targets: Option<&Targets>,
-    epochs: usize,
-    task: &WorkerTask,
-    checkpoint: &Checkpoint,
-    emit: Emit<'_>,
-) -> Result<(Box<dyn DynClassifier>, Progress), EngineError> {
-    let config = &parts.config;
-    let loader = TrainLoader {
-        source: &parts.source,
-        targets,
-        with_masks: targets.is_some() && parts.loss.wants_masks(),
-        augmentation: &config.augmentation,
-        size: config.input.size,
-        batch_size: config.training.batch_size,
-        seed: config.seed,
-        threads: (task.threads / 2).clamp(1, 8),
-    };
-    let objective = targets.map(|_| Objective {
-        loss: parts.loss.as_ref(),
-        extractor: parts.extractor.as_ref(),
-        cam: &config.cam,
-        size: config.input.size,
-    });
-    let validation: Vec<usize> = match parts.source.dataset().len("val") {
-        Some(count) => (0..count).map(|i| parts.source.meta("val", i).label).collect(),
-        None => Vec::new(),
-    };
-    let mut validate = |model: &dyn DynClassifier, epoch: usize| -> Result<Vec<MetricRow>, EngineError> {
-        if validation.is_empty() {
+impl<'a> Job<'a> {
+    fn build(
+        task: &'a WorkerTask,
+        registry: &Registry,
+        emit: Emit<'a>,
+    ) -> Result<(Self, Box<dyn DynClassifier>), EngineError> {
+        let config: TrialConfig = serde_json::from_value(task.config.clone()).map_err(|e| {
+            let advice = "plan and worker must be of one version";
+            EngineError::Config(format!("the worker cannot read the trial's configuration: {e}; {advice}"))
+        })?;
+        let device = device::open(task.device.parse().map_err(EngineError::Device)?)?;
+        let context = BuildContext {
+            base_dir: task.base_dir.clone(),
+            device: device.device.clone(),
+            registry: registry.clone(),
+        };
+        let settings = |plugin: &PluginConfig| plugin.config.clone();
+        let dataset = registry.build_dataset(&config.dataset.name, settings(&config.dataset), &context)?;
+        let model = ModelContext {
+            classes: dataset.classes().len(),
+            input_size: config.input.size,
+            seed: config.seed,
+            device: device.device.clone().autodiff(),
+        };
+        let model = registry.build_model(&config.model.name, settings(&config.model), &model)?;
+        let localizer =
+            registry.build_localizer(&config.localizer.name, settings(&config.localizer), &context)?;
+        let extractor =
+            registry.build_extractor(&config.extractor.name, settings(&config.extractor), &context)?;
+        let loss = registry.build_loss(&config.loss.name, settings(&config.loss), &context)?;
+        let source = Source::new(dataset, DEFAULT_CACHE_BYTES);
+        Ok((Self { task, config, device, source, localizer, extractor, loss, emit }, model))
+    }
+
+    /// What was asked of data and evaluation is checked before hours of training, not after.
+    fn check(&self, model: &dyn DynClassifier) -> Result<(), EngineError> {
+        for message in self.source.dataset().warnings() {
+            (self.emit)(TrialEvent::Warning { message });
+        }
+        if self.source.dataset().len("train").unwrap_or(0) == 0 {
+            let name = &self.config.dataset.name;
+            return Err(EngineError::Config(format!("data set `{name}` has no training pictures")));
+        }
+        let evaluator = self.evaluator(model, self.emit);
+        evaluator.noise_split(&evaluator.splits()?)?;
+        Ok(())
+    }
+
+    fn checkpoint(&self) -> Checkpoint {
+        Checkpoint::new(self.task.dir.join("checkpoint"))
+    }
+
+    /// The state from which training goes on.
+    fn begin(&self, mut model: Box<dyn DynClassifier>, epochs: usize) -> Result<State, EngineError> {
+        let own = self.checkpoint();
+        let stage = self.task.stage_dir.as_ref().map(|dir| Checkpoint::new(dir.join("checkpoint")));
+        let fresh = schedule::optimizer(&self.config.training);
+        let (optimizer, progress, origin) = if own.exists() {
+            let (optimizer, progress) = own.load(model.as_mut(), fresh)?;
+            (optimizer, progress, "checkpoint")
+        } else if let Some(stage) = stage.filter(Checkpoint::exists) {
+            let (optimizer, progress) = stage.load(model.as_mut(), fresh)?;
+            (optimizer, progress, "stage")
+        } else {
+            (fresh, Progress::default(), "scratch")
+        };
+        (self.emit)(TrialEvent::Started {
+            device: self.device.name.clone(),
+            from_epoch: progress.epoch,
+            epochs,
+            origin: origin.to_owned(),
+        });
+        Ok(State { model, optimizer, progress })
+    }
+
+    /// The localizer's boxes on the training pictures, where the loss needs any.
+    fn targets(&self) -> Result<Option<Targets>, EngineError> {
+        if self.task.kind != TaskKind::Trial || self.loss.inputs() == LossInputs::Nothing {
+            return Ok(None);
+        }
+        let targets = Targets::compute(
+            &self.source,
+            "train",
+            self.localizer.as_ref(),
+            (&self.config.dataset, &self.config.localizer),
+            self.loss.wants_masks(),
+            &self.task.cache_dir,
+            self.emit,
+        )?;
+        Ok(Some(targets))
+    }
+
+    fn evaluator<'b>(&'b self, model: &'b dyn DynClassifier, emit: Emit<'b>) -> Evaluator<'b> {
+        Evaluator {
+            config: &self.config,
+            model,
+            source: &self.source,
+            extractor: self.extractor.as_ref(),
+            device: &self.device.device,
+            emit,
+        }
+    }
+
+    fn train(&self, state: State, targets: Option<&Targets>, epochs: usize) -> Result<State, EngineError> {
+        let config = &self.config;
+        let loader = TrainLoader {
+            source: &self.source,
+            targets,
+            with_masks: targets.is_some() && self.loss.wants_masks(),
+            augmentation: &config.augmentation,
+            size: config.input.size,
+            batch_size: config.training.batch_size,
+            seed: config.seed,
+            threads: (self.task.threads / 2).clamp(1, 8),
+        };
+        let objective = targets.map(|_| Objective {
+            loss: self.loss.as_ref(),
+            extractor: self.extractor.as_ref(),
+            cam: &config.cam,
+            size: config.input.size,
+        });
+        let State { model, optimizer, progress } = state;
+        let device = self.device.device.clone().autodiff();
+        let mut trainer = Trainer { config, model, optimizer, progress, device, emit: self.emit };
+        let mut validate = |model: &dyn DynClassifier, epoch: usize| self.validate(model, epoch);
+        trainer.train(epochs, loader, objective.as_ref(), &self.checkpoint(), &mut validate)?;
+        let Trainer { model, optimizer, progress, .. } = trainer;
+        Ok(State { model, optimizer, progress })
+    }
+
+    /// Accuracy on the validation split, where there is one: a point of the training curve, never a choice of epoch.
+    fn validate(&self, model: &dyn DynClassifier, epoch: usize) -> Result<Vec<MetricRow>, EngineError> {
+        let count = self.source.dataset().len("val").unwrap_or(0);
+        if count == 0 {
             return Ok(Vec::new());
         }
+        let labels: Vec<usize> = (0..count).map(|i| self.source.meta("val", i).label).collect();
         let model = model.evaluation_copy();
         let silent = |_: TrialEvent| {};
-        let (predicted, _) = parts.evaluator(model.as_ref(), &silent).predict("val", &validation)?;
-        let right = predicted.iter().zip(&validation).filter(|(p, l)| p == l).count();
-        let accuracy = right as f64 / validation.len() as f64;
-        Ok(vec![MetricRow::new("val", "accuracy", accuracy, validation.len()).epoch(epoch)])
-    };
-    let mut trainer =
-        Trainer { config, model, optimizer, progress, device: parts.device.clone().autodiff(), emit };
-    trainer.train(epochs, loader, objective.as_ref(), checkpoint, &mut validate)?;
-    Ok((trainer.model, trainer.progress))
-}
-
-/// Evaluates and leaves every artefact.
-fn finish(
-    parts: &Parts,
-    model: &dyn DynClassifier,
-    progress: &Progress,
-    quality: Vec<MetricRow>,
-    task: &WorkerTask,
-    emit: Emit<'_>,
-) -> Result<(), EngineError> {
-    write_safetensors(&task.dir.join("checkpoint").join("model.safetensors"), &model.tensors())?;
-    let model = model.evaluation_copy();
-    let evaluator = parts.evaluator(model.as_ref(), emit);
-    let Evaluation { rows, records } = evaluator.run()?;
-    let split = evaluator.noise_split(&evaluator.splits()?)?;
-    evaluator.gallery(&split, parts.localizer.as_ref(), &task.dir.join("gallery"))?;
-    for row in rows.iter().chain(&quality) {
-        emit(TrialEvent::Metric(row.clone()));
+        let (predicted, _) = self.evaluator(model.as_ref(), &silent).predict("val", &labels)?;
+        let right = predicted.iter().zip(&labels).filter(|(p, l)| p == l).count();
+        Ok(vec![MetricRow::new("val", "accuracy", right as f64 / count as f64, count).epoch(epoch)])
     }
-    let all: Vec<MetricRow> = progress.rows.iter().cloned().chain(quality).chain(rows).collect();
-    store::write_lines(&task.dir.join("predictions.jsonl"), &records)?;
-    store::write_lines(&task.dir.join("metrics.jsonl"), &all)?;
-    Ok(())
+
+    /// Evaluates, leaves every artefact, and removes what only resuming needs.
+    fn finish(&self, state: &State, quality: Vec<MetricRow>) -> Result<(), EngineError> {
+        let dir = &self.task.dir;
+        write_safetensors(&dir.join("checkpoint").join("model.safetensors"), &state.model.tensors())?;
+        let model = state.model.evaluation_copy();
+        let evaluator = self.evaluator(model.as_ref(), self.emit);
+        let Evaluation { rows, records } = evaluator.run()?;
+        let split = evaluator.noise_split(&evaluator.splits()?)?;
+        evaluator.gallery(&split, self.localizer.as_ref(), &dir.join("gallery"))?;
+        for row in rows.iter().chain(&quality) {
+            (self.emit)(TrialEvent::Metric(row.clone()));
+        }
+        let all: Vec<MetricRow> = state.progress.rows.iter().cloned().chain(quality).chain(rows).collect();
+        store::write_lines(&dir.join("predictions.jsonl"), &records)?;
+        store::write_lines(&dir.join("metrics.jsonl"), &all)?;
+        self.checkpoint().clear()
+    }
 }
