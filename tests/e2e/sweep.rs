@@ -102,3 +102,20 @@ loss = ["none", "iou", "modified-iou", "ria", "giou", "diou", "ciou", "energy", 
         workspace.fovea(&args).ok();
     }
 }
+
+#[test]
+fn every_shipped_experiment_plans_and_opens_with_its_question_and_command() {
+    let workspace = Workspace::new();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for opening in ["# Question:", "# Command:", "# Expect:", "# Time:"] {
+            assert!(text.lines().take(8).any(|l| l.starts_with(opening)), "{}: {opening}", path.display());
+        }
+        workspace.fovea(&["plan", path.to_str().unwrap()]).ok();
+        seen += 1;
+    }
+    assert!(seen >= 3, "{seen} experiments in {folder}");
+}
