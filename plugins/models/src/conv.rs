@@ -1,6 +1,17 @@
 //! The one convolution of this crate: every layer's convolution goes through [`conv2d`].
+//!
+//! On the CPU it is an operation of its own with its own gradients; elsewhere, and for other types than `f32`, it is
+//! Burn's.
 
-use burn::tensor::{Tensor, module, ops::ConvOptions};
+mod extension;
+mod gather;
+mod kernels;
+mod product;
+
+use burn::backend::{Dispatch, DispatchDevice};
+use burn::tensor::{DType, Device, Tensor, module, ops::ConvOptions};
+use extension::ConvolutionBackend;
+use kernels::Geometry;
 
 /// Cross-correlation with zero padding, the same stride and padding along both axes.
 ///
@@ -17,6 +28,32 @@ pub fn conv2d(
     stride: usize,
     padding: usize,
 ) -> Tensor<4> {
-    let options = ConvOptions::new([stride, stride], [padding, padding], [1, 1], 1);
-    module::conv2d(input, weight, bias, options)
+    let single = input.dtype() == DType::F32
+        && weight.dtype() == DType::F32
+        && bias.as_ref().is_none_or(|bias| bias.dtype() == DType::F32);
+    let here = single && on_cpu(&input.device()) && on_cpu(&weight.device());
+    match Geometry::new(input.dims(), weight.dims(), stride, padding).filter(|_| here) {
+        Some(geometry) => {
+            let out = Dispatch::convolve(input.into_dispatch(), weight.into_dispatch(), geometry);
+            let out = Tensor::from_dispatch(out);
+            match bias {
+                Some(bias) => out + bias.reshape([1, geometry.output_shape()[1], 1, 1]),
+                None => out,
+            }
+        }
+        None => {
+            let options = ConvOptions::new([stride, stride], [padding, padding], [1, 1], 1);
+            module::conv2d(input, weight, bias, options)
+        }
+    }
+}
+
+/// Whether a device is the one these kernels are written for.
+fn on_cpu(device: &Device) -> bool {
+    match device.as_dispatch() {
+        DispatchDevice::Flex(_) => true,
+        DispatchDevice::Autodiff(device) => matches!(device.clone().inner(), DispatchDevice::Flex(_)),
+        #[allow(unreachable_patterns, reason = "other devices exist with other features")]
+        _ => false,
+    }
 }
