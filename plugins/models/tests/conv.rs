@@ -106,9 +106,8 @@ fn gradients_are_differences() {
     let bias = tensor([4], 3, &device);
     let target: Vec<f64> = values(2 * 4 * 3 * 3, 4).into_iter().map(f64::from).collect();
     let loss = |arguments: &[Vec<f32>; 2]| -> f64 {
-        let [x, w] = [0, 1].map(|i| {
-            Tensor::<4>::from_data(TensorData::new(arguments[i].clone(), shapes[i]), &device)
-        });
+        let [x, w] =
+            [0, 1].map(|i| Tensor::<4>::from_data(TensorData::new(arguments[i].clone(), shapes[i]), &device));
         let y: Vec<f32> = conv2d(x, w, Some(bias.clone()), 2, 1).into_data().try_to_vec().unwrap();
         y.iter().zip(&target).map(|(y, t)| f64::from(*y) * t).sum()
     };
@@ -119,7 +118,10 @@ fn gradients_are_differences() {
             up[which][at] += 0.5;
             down[which][at] -= 0.5;
             let difference = loss(&up) - loss(&down);
-            assert!((difference - f64::from(*expected)).abs() < 1e-4, "{which} {at}: {difference} {expected}");
+            assert!(
+                (difference - f64::from(*expected)).abs() < 1e-4,
+                "{which} {at}: {difference} {expected}"
+            );
         }
     }
 }
@@ -129,7 +131,12 @@ fn bits_do_not_depend_on_threads() {
     let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let [one, two, three] = [1, 2, 3].map(pool);
     let bits = |run: [Vec<f32>; 4]| run.map(|v| v.into_iter().map(f32::to_bits).collect::<Vec<_>>());
-    let shapes = [(32, 3, 64, 32, 7, 2, 3), (32, 40, 80, 8, 3, 1, 1), (32, 64, 128, 4, 3, 2, 1), (32, 128, 128, 2, 3, 1, 1)];
+    let shapes = [
+        (32, 3, 64, 32, 7, 2, 3),
+        (32, 40, 80, 8, 3, 1, 1),
+        (32, 64, 128, 4, 3, 2, 1),
+        (32, 128, 128, 2, 3, 1, 1),
+    ];
     for (batch, input, output, size, kernel, stride, padding) in shapes {
         let case = Case { batch, input, output, size: [size; 2], kernel, stride, padding };
         let expected = bits(one.install(|| run(case, true, false)));

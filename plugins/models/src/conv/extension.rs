@@ -14,7 +14,8 @@ use burn::tensor::TensorData;
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait ConvolutionBackend: Backend {
     /// `[N, C, H, W]` and `[K, C, k, k]` to `[N, K, h, w]`.
-    fn convolve(input: FloatTensor<Self>, weight: FloatTensor<Self>, geometry: Geometry) -> FloatTensor<Self>;
+    fn convolve(input: FloatTensor<Self>, weight: FloatTensor<Self>, geometry: Geometry)
+    -> FloatTensor<Self>;
 }
 
 /// A tensor of these values.
@@ -35,7 +36,11 @@ fn values<R>(tensor: &FloatTensor<Flex>, f: impl FnOnce(&[f32]) -> R) -> R {
 }
 
 impl ConvolutionBackend for Flex {
-    fn convolve(input: FloatTensor<Self>, weight: FloatTensor<Self>, geometry: Geometry) -> FloatTensor<Self> {
+    fn convolve(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        geometry: Geometry,
+    ) -> FloatTensor<Self> {
         let out = values(&input, |input| values(&weight, |weight| geometry.forward(input, weight)));
         tensor(out, geometry.output_shape())
     }
@@ -66,7 +71,11 @@ impl Backward<Flex, 2> for Convolution {
 }
 
 impl<C: CheckpointStrategy> ConvolutionBackend for Autodiff<Flex, C> {
-    fn convolve(input: FloatTensor<Self>, weight: FloatTensor<Self>, geometry: Geometry) -> FloatTensor<Self> {
+    fn convolve(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        geometry: Geometry,
+    ) -> FloatTensor<Self> {
         let nodes = [input.node(), weight.node()];
         match Convolution.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {

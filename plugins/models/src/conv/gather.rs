@@ -43,8 +43,9 @@ impl Padded {
         let image = channels * height * width;
         let count = images.len() / image.max(1);
         let mut data = vec![0.0; count * channels * rows * span * step];
-        data.par_chunks_mut((rows * span * step).max(1)).zip(images.par_chunks((height * width).max(1))).for_each(
-            |(to, from)| {
+        data.par_chunks_mut((rows * span * step).max(1))
+            .zip(images.par_chunks((height * width).max(1)))
+            .for_each(|(to, from)| {
                 let lines = to.chunks_exact_mut(span * step).skip(before);
                 for (to, from) in lines.zip(from.chunks_exact(width)) {
                     if step == 1 {
@@ -56,8 +57,7 @@ impl Padded {
                         }
                     }
                 }
-            },
-        );
+            });
         Self { data, channels, height: rows, span, step }
     }
 
@@ -134,7 +134,10 @@ impl Gather<'_> {
     fn copy_all<const L: usize>(&self, taps: &[usize], segments: &[Segment], to: &mut [f32], stride: usize) {
         for (tap, to) in taps.iter().zip(to.chunks_mut(stride)) {
             for &(at, from, _) in segments {
-                to[at..at + L].copy_from_slice(&self.padded.data[from + tap..][..L]);
+                let from = self.padded.data[from + tap..].first_chunk::<L>();
+                if let (Some(to), Some(from)) = (to[at..].first_chunk_mut::<L>(), from) {
+                    *to = *from;
+                }
             }
         }
     }
@@ -199,27 +202,29 @@ impl Gather<'_> {
         let piece = taps.div_ceil(TASKS).next_multiple_of(8).min(64);
         let width = panels * PANEL;
         let mut sums = vec![0.0; taps * width];
-        sums.par_chunks_mut((piece * width).max(1)).zip(self.taps.par_chunks(piece)).for_each(|(out, taps)| {
-            let mut left = vec![0.0; taps.len() * INNER];
-            let mut segments = Vec::new();
-            for first in (0..columns).step_by(INNER) {
-                let inner = INNER.min(columns - first);
-                self.segments(first, inner, &mut segments);
-                self.copy(taps, &segments, &mut left, INNER);
-                Product {
-                    left: &left,
-                    stride: INNER,
-                    rows: taps.len(),
-                    inner,
-                    right: &packed[first * PANEL..],
-                    panel_stride: columns * PANEL,
-                    panels,
-                    out: &mut *out,
-                    out_stride: width,
+        sums.par_chunks_mut((piece * width).max(1)).zip(self.taps.par_chunks(piece)).for_each(
+            |(out, taps)| {
+                let mut left = vec![0.0; taps.len() * INNER];
+                let mut segments = Vec::new();
+                for first in (0..columns).step_by(INNER) {
+                    let inner = INNER.min(columns - first);
+                    self.segments(first, inner, &mut segments);
+                    self.copy(taps, &segments, &mut left, INNER);
+                    Product {
+                        left: &left,
+                        stride: INNER,
+                        rows: taps.len(),
+                        inner,
+                        right: &packed[first * PANEL..],
+                        panel_stride: columns * PANEL,
+                        panels,
+                        out: &mut *out,
+                        out_stride: width,
+                    }
+                    .run();
                 }
-                .run();
-            }
-        });
+            },
+        );
         let mut out = vec![0.0; channels * taps];
         out.par_chunks_mut((8 * taps).max(1)).enumerate().for_each(|(group, out)| {
             let rows = out.len() / taps;

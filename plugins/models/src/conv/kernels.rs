@@ -29,7 +29,14 @@ impl Geometry {
         let fits = inner == channels && kernel == other && stride > 0;
         let output = [out, side(height)?, side(width)?];
         let full = images * channels * height * width * out * kernel > 0;
-        (fits && full).then_some(Self { images, input: [channels, height, width], output, kernel, stride, padding })
+        (fits && full).then_some(Self {
+            images,
+            input: [channels, height, width],
+            output,
+            kernel,
+            stride,
+            padding,
+        })
     }
 
     /// `[N, K, h, w]`
@@ -100,7 +107,8 @@ impl Geometry {
         };
         let padded = Padded::new(gradient, self.output, border);
         let mut out = vec![0.0; self.images * channels * height * width];
-        for (row, column) in (0..s * s).map(|c| (Residue::new(self, c / s, 0), Residue::new(self, c % s, 1))) {
+        for (row, column) in (0..s * s).map(|c| (Residue::new(self, c / s, 0), Residue::new(self, c % s, 1)))
+        {
             let (u, v) = (row.taps, column.taps);
             if u * v * row.count * column.count == 0 {
                 continue;
