@@ -8,8 +8,9 @@ mod gather;
 mod kernels;
 mod product;
 
-use burn::backend::{Dispatch, DispatchDevice};
-use burn::tensor::{DType, Device, Tensor, module, ops::ConvOptions};
+use crate::cpu;
+use burn::backend::Dispatch;
+use burn::tensor::{Tensor, module, ops::ConvOptions};
 use extension::ConvolutionBackend;
 use kernels::Geometry;
 
@@ -28,10 +29,7 @@ pub fn conv2d(
     stride: usize,
     padding: usize,
 ) -> Tensor<4> {
-    let single = input.dtype() == DType::F32
-        && weight.dtype() == DType::F32
-        && bias.as_ref().is_none_or(|bias| bias.dtype() == DType::F32);
-    let here = single && on_cpu(&input.device()) && on_cpu(&weight.device());
+    let here = cpu::holds(&input) && cpu::holds(&weight) && bias.as_ref().is_none_or(cpu::holds);
     match Geometry::new(input.dims(), weight.dims(), stride, padding).filter(|_| here) {
         Some(geometry) => {
             let out = Dispatch::convolve(input.into_dispatch(), weight.into_dispatch(), geometry);
@@ -45,15 +43,5 @@ pub fn conv2d(
             let options = ConvOptions::new([stride, stride], [padding, padding], [1, 1], 1);
             module::conv2d(input, weight, bias, options)
         }
-    }
-}
-
-/// Whether a device is the one these kernels are written for.
-fn on_cpu(device: &Device) -> bool {
-    match device.as_dispatch() {
-        DispatchDevice::Flex(_) => true,
-        DispatchDevice::Autodiff(device) => matches!(device.clone().inner(), DispatchDevice::Flex(_)),
-        #[allow(unreachable_patterns, reason = "other devices exist with other features")]
-        _ => false,
     }
 }

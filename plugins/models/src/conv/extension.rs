@@ -1,14 +1,13 @@
 //! The convolution as an operation of Burn's CPU backend, with its gradients.
 
 use super::kernels::Geometry;
+use crate::cpu::{tensor, values};
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::autodiff::{Autodiff, NodeId};
-use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Flex, backend_extension};
-use burn::tensor::TensorData;
 
 /// What a backend adds.
 #[backend_extension(Flex, Autodiff)]
@@ -16,23 +15,6 @@ pub(crate) trait ConvolutionBackend: Backend {
     /// `[N, C, H, W]` and `[K, C, k, k]` to `[N, K, h, w]`.
     fn convolve(input: FloatTensor<Self>, weight: FloatTensor<Self>, geometry: Geometry)
     -> FloatTensor<Self>;
-}
-
-/// A tensor of these values.
-fn tensor(values: Vec<f32>, shape: [usize; 4]) -> FloatTensor<Flex> {
-    Flex::float_from_data(TensorData::new(values, shape), &Default::default())
-}
-
-/// The values of a tensor in row-major order.
-fn values<R>(tensor: &FloatTensor<Flex>, f: impl FnOnce(&[f32]) -> R) -> R {
-    match tensor.as_slice::<f32>() {
-        Some(values) => f(values),
-        None => {
-            let tensor = tensor.to_contiguous();
-            // Contiguous now, from the beginning of its storage.
-            f(tensor.storage::<f32>())
-        }
-    }
 }
 
 impl ConvolutionBackend for Flex {
