@@ -5,9 +5,11 @@
 
 use crate::conv::conv2d;
 use crate::init::{Fill, Scope};
+use crate::norm::batch_norm;
+use crate::relu::relu;
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
-use burn::tensor::{Device, Distribution, Tensor, activation, module};
+use burn::tensor::{Device, Distribution, Tensor, module};
 use fovea_api::Mode;
 
 /// Weight of the newest batch in running statistics (PyTorch's default).
@@ -109,7 +111,7 @@ impl BatchNorm2d {
         let [n, channels, h, w] = input.dims();
         match mode {
             Mode::Train => {
-                let batch = module::batch_norm_train(input, self.weight.val(), self.bias.val(), EPSILON);
+                let batch = batch_norm(input, self.weight.val(), self.bias.val(), EPSILON);
                 // The batch is normalised with the biased variance; the running one is unbiased, as in PyTorch.
                 let count = (n * h * w) as f64;
                 let unbiased = batch.variance * (count / (count - 1.0).max(1.0));
@@ -183,7 +185,7 @@ impl Relu {
     /// `max(0, x)`.
     #[must_use]
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        activation::relu(input)
+        relu(input)
     }
 }
 

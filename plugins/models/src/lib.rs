@@ -4,13 +4,16 @@
 //! - [`resnet`], [`vgg`]: the networks [`ResNet`] and [`Vgg`].
 //! - [`resnet_plugins`], [`vgg_plugins`]: their configurations and presets, one unit struct per plugin.
 //! - [`weights`]: torchvision checkpoints.
-//! - [`layers`], [`conv`], [`init`]: what the networks are made of.
+//! - [`layers`], [`conv`], [`norm`], [`relu`], [`init`]: what the networks are made of.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
 pub mod conv;
+mod cpu;
 pub mod init;
 pub mod layers;
+pub mod norm;
 pub mod options;
+pub mod relu;
 pub mod resnet;
 pub mod resnet_plugins;
 pub mod vgg;

@@ -3,8 +3,9 @@
 use crate::init::Scope;
 use crate::layers::{BatchNorm2d, Conv2d, Conv2dConfig, Linear, MaxPool2d};
 use crate::options::Freeze;
+use crate::relu::relu;
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, activation::relu};
+use burn::tensor::{Int, Tensor};
 use fovea_api::{CamForward, CamHead, Classifier, Mode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

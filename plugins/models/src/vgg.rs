@@ -5,8 +5,9 @@ use crate::layers::{
     BatchNorm2d, Conv2d, Conv2dConfig, Linear, MaxPool2d, Relu, adaptive_average, dropout_mask,
 };
 use crate::options::Freeze;
+use crate::relu::relu;
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, activation::relu};
+use burn::tensor::{Int, Tensor};
 use fovea_api::{CamForward, CamHead, Classifier, Mode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
