@@ -142,42 +142,59 @@ impl Gather<'_> {
         }
     }
 
+    /// Packs these taps of `count` columns as panels for a product.
+    fn pack(&self, taps: &[usize], first: usize, count: usize, panels: &mut [f32]) {
+        let mut segments = Vec::with_capacity(PANEL);
+        for (panel, to) in panels.chunks_exact_mut(INNER * PANEL).enumerate() {
+            let at = panel * PANEL;
+            self.segments(first + at, PANEL.min(count - at), &mut segments);
+            self.copy(taps, &segments, to, PANEL);
+        }
+    }
+
     /// `left` `[rows, taps]` times this matrix.
     pub(super) fn multiply(&self, left: &[f32], rows: usize) -> Blocks {
         let (columns, inner) = (self.columns(), self.taps.len());
-        let mut data = vec![0.0; columns.div_ceil(COLUMNS) * rows * COLUMNS];
-        let groups = columns.div_ceil(COLUMNS).max(1);
-        let pieces = TASKS.div_ceil(groups);
-        let piece = rows.div_ceil(pieces).max(64).min(rows);
+        let groups = columns.div_ceil(COLUMNS);
+        let mut data = vec![0.0; groups * rows * COLUMNS];
+        let piece = rows.div_ceil(TASKS.div_ceil(groups.max(1))).max(64).min(rows);
         data.par_chunks_mut((rows * COLUMNS).max(1)).enumerate().for_each(|(group, out)| {
-            out.par_chunks_mut(piece * COLUMNS).enumerate().for_each(|(index, out)| {
+            let first = group * COLUMNS;
+            let count = COLUMNS.min(columns - first);
+            let panels = count.div_ceil(PANEL);
+            let size = panels * INNER * PANEL;
+            let product = |index: usize, block: usize, right: &[f32], out: &mut [f32]| {
                 let rows = out.len() / COLUMNS;
-                let left = &left[index * piece * inner..][..rows * inner];
-                let first = group * COLUMNS;
-                let count = COLUMNS.min(columns - first);
-                let panels = count.div_ceil(PANEL);
-                let mut right = vec![0.0; panels * INNER * PANEL];
-                let mut segments = Vec::with_capacity(PANEL);
-                for (block, taps) in self.taps.chunks(INNER).enumerate() {
-                    for (panel, right) in right.chunks_exact_mut(INNER * PANEL).enumerate() {
-                        let first = first + panel * PANEL;
-                        self.segments(first, PANEL.min(columns - first), &mut segments);
-                        self.copy(taps, &segments, right, PANEL);
-                    }
-                    Product {
-                        left: &left[block * INNER..],
-                        stride: inner,
-                        rows,
-                        inner: taps.len(),
-                        right: &right,
-                        panel_stride: INNER * PANEL,
-                        panels,
-                        out: &mut *out,
-                        out_stride: COLUMNS,
-                    }
-                    .run();
+                Product {
+                    left: &left[index * piece * inner + block * INNER..],
+                    stride: inner,
+                    rows,
+                    inner: INNER.min(inner - block * INNER),
+                    right,
+                    panel_stride: INNER * PANEL,
+                    panels,
+                    out,
+                    out_stride: COLUMNS,
                 }
-            });
+                .run();
+            };
+            if piece < rows {
+                // Few columns: tasks share them and have rows of their own.
+                let mut right = vec![0.0; inner.div_ceil(INNER) * size];
+                let blocks = right.par_chunks_mut(size).zip(self.taps.par_chunks(INNER));
+                blocks.for_each(|(right, taps)| self.pack(taps, first, count, right));
+                out.par_chunks_mut(piece * COLUMNS).enumerate().for_each(|(index, out)| {
+                    for (block, right) in right.chunks_exact(size).enumerate() {
+                        product(index, block, right, out);
+                    }
+                });
+            } else {
+                let mut right = vec![0.0; size];
+                for (block, taps) in self.taps.chunks(INNER).enumerate() {
+                    self.pack(taps, first, count, &mut right);
+                    product(0, block, &right, out);
+                }
+            }
         });
         Blocks { data, rows }
     }

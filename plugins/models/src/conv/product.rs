@@ -78,6 +78,7 @@ impl WithSimd for Product<'_> {
 
 /// One tile: `ROWS` rows times `V` vectors of columns, beginning at vector `lane` of the panel.
 #[inline(always)]
+#[allow(clippy::needless_range_loop, clippy::manual_memcpy, reason = "see the comment on plain loops")]
 fn multiply<S: Simd, const V: usize>(
     simd: S,
     left: [&[f32]; ROWS],
