@@ -96,7 +96,7 @@ impl Progress {
                 self.task_line(task, &format!("{epochs} epochs on {device}{from}"));
             }
             TrialEvent::Localizing { done, total } => {
-                self.tick(task, &format!("target boxes {done}/{total}"))
+                self.tick(task, &format!("target boxes {done}/{total}"));
             }
             TrialEvent::Step { epoch, step, steps, loss, images_per_second } => self.tick(
                 task,

@@ -9,7 +9,7 @@
 //! - [`catalog`]: the registry as the plan sees it.
 //! - [`device`]: from a request to a device.
 //! - [`worker`]: the loop of a worker process.
-//! - [`bench`]: how fast a training step is.
+//! - [`mod@bench`]: how fast a training step is.
 //!
 //! The engine emits events and never calls a reporter.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]

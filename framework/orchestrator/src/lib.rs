@@ -1,7 +1,7 @@
 //! Runs a plan: stages before the trials that fork from them, in worker processes, recorded as it goes.
 //!
-//! - [`run`]: [`run`](run::run), the whole of it.
-//! - [`status`]: what of a plan is done.
+//! - [`mod@run`]: [`run`](run::run), the whole of it.
+//! - [`mod@status`]: what of a plan is done.
 //! - [`worker`]: [`WorkerProcess`](worker::WorkerProcess), one child.
 //! - [`queue`]: which task is next.
 //!

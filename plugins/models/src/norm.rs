@@ -40,7 +40,7 @@ pub fn batch_norm(input: Tensor<4>, weight: Tensor<1>, bias: Tensor<1>, epsilon:
         let output =
             Dispatch::normalize(input.into_dispatch(), affine.into_dispatch(), moments.clone(), epsilon);
         let moments = Tensor::<2>::from_dispatch(moments);
-        let row = |i: usize| moments.clone().slice([i..i + 1]).squeeze_dim(0);
+        let row = |i: usize| moments.clone().narrow(0, i, 1).squeeze_dim(0);
         BatchNorm { output: Tensor::from_dispatch(output), mean: row(0), variance: row(1) }
     } else {
         let batch = module::batch_norm_train(input, weight, bias, epsilon);
