@@ -62,13 +62,6 @@ impl Checkpoint {
         self.newest().is_some()
     }
 
-    /// Epochs done at the newest one.
-    #[must_use]
-    pub fn epoch(&self) -> Option<usize> {
-        let progress: Progress = store::read_json(&self.newest()?.join(PROGRESS), "progress record").ok()?;
-        Some(progress.epoch)
-    }
-
     /// Saves, then removes older ones. The folder appears whole or not at all.
     ///
     /// # Errors

@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn ids_are_stable_across_versions() {
-        assert_eq!(TrialId::of("{}").as_str().len(), HEX_DIGITS);
+        assert_eq!(TrialId::of("{}").as_str(), "45922b4e92991483");
+        assert_eq!(StageId::of("{}").as_str(), "87f7f95a02a37487");
         assert_ne!(TrialId::of("{}").as_str(), StageId::of("{}").as_str());
         assert_ne!(TrialId::of("{}"), TrialId::of("{ }"));
     }

@@ -16,7 +16,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// What went wrong with the run directory.
@@ -365,8 +365,26 @@ pub fn read_json<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result
 pub fn append_line<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
     let mut line = serde_json::to_vec(value).map_err(|e| corrupt(path, 0, "value", &e))?;
     line.push(b'\n');
-    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(io("write", path))?;
-    file.write_all(&line).map_err(io("write", path))
+    let mut file =
+        OpenOptions::new().create(true).read(true).append(true).open(path).map_err(io("write", path))?;
+    drop_torn_line(&mut file).and_then(|()| file.write_all(&line)).map_err(io("write", path))
+}
+
+/// Removes a last line that a crash cut short: what is appended next would be glued to it and spoil the file.
+fn drop_torn_line(file: &mut File) -> std::io::Result<()> {
+    let mut last = [b'\n'];
+    if file.metadata()?.len() > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    if last == [b'\n'] {
+        return Ok(());
+    }
+    let mut text = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut text)?;
+    let whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |newline| newline + 1);
+    file.set_len(whole as u64)
 }
 
 /// Writes JSON lines atomically.
@@ -432,7 +450,9 @@ mod tests {
         let row = MetricRow::new("test", "accuracy", 0.5, 2);
         append_line(&path, &row).unwrap();
         fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"split\":\"te").unwrap();
-        assert_eq!(read_lines::<MetricRow>(&path, "metric row").unwrap(), [row]);
+        assert_eq!(read_lines::<MetricRow>(&path, "metric row").unwrap(), [row.clone()]);
+        append_line(&path, &row).unwrap();
+        assert_eq!(read_lines::<MetricRow>(&path, "metric row").unwrap(), [row.clone(), row]);
         fs::write(&path, "{}\n").unwrap();
         let error = read_lines::<MetricRow>(&path, "metric row").unwrap_err().to_string();
         assert!(error.contains("metrics.jsonl:1: not a valid metric row"), "{error}");
