@@ -450,7 +450,7 @@ mod tests {
         let row = MetricRow::new("test", "accuracy", 0.5, 2);
         append_line(&path, &row).unwrap();
         fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"split\":\"te").unwrap();
-        assert_eq!(read_lines::<MetricRow>(&path, "metric row").unwrap(), [row.clone()]);
+        assert_eq!(read_lines::<MetricRow>(&path, "metric row").unwrap(), std::slice::from_ref(&row));
         append_line(&path, &row).unwrap();
         assert_eq!(read_lines::<MetricRow>(&path, "metric row").unwrap(), [row.clone(), row]);
         fs::write(&path, "{}\n").unwrap();
