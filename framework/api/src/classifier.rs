@@ -5,6 +5,7 @@ use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use std::path::PathBuf;
 
 /// How layers with two behaviours (batch normalisation, dropout) behave. It is an argument, not a state, so that a
 /// pass in evaluation mode can be differentiated.
@@ -48,6 +49,8 @@ pub struct ModelContext {
     pub seed: u64,
     /// Device; an autodiff device for training.
     pub device: Device,
+    /// Relative paths in the model's configuration start here.
+    pub base_dir: PathBuf,
 }
 
 /// A parameter or buffer with the name torchvision gives it.

@@ -8,6 +8,7 @@
 //! - [`loss`]: [`ExplanationLoss`], heatmap and boxes -> one number per picture.
 //! - [`registry`]: [`Registry`], the one door for built-ins and loaded plugins alike.
 //! - [`bbox`], [`image`]: [`BBox`], [`RgbImage`], [`Mask`].
+//! - [`weights`]: [`StateDict`], checkpoints of PyTorch as `.pth` or `.safetensors`.
 //! - [`random`]: [`Key`], from which all randomness comes.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
@@ -21,6 +22,7 @@ pub mod localizer;
 pub mod loss;
 pub mod random;
 pub mod registry;
+pub mod weights;
 
 pub use bbox::BBox;
 pub use classifier::{
@@ -34,3 +36,4 @@ pub use localizer::{ImageView, Localization, Localizer};
 pub use loss::{Explanation, ExplanationLoss, LossInputs};
 pub use random::{Key, Rng};
 pub use registry::{BuildContext, Plugin, PluginKind, Registry};
+pub use weights::{HeadReplaced, StateDict, WeightsError, load_state_dict};

@@ -49,7 +49,13 @@ pub fn step_times(bench: &StepBench, registry: &Registry) -> Result<StepTimes, E
     let context =
         BuildContext { base_dir: ".".into(), device: open.device.clone(), registry: registry.clone() };
     let autodiff = open.device.clone().autodiff();
-    let model = ModelContext { classes: 10, input_size: bench.size, seed: 0, device: autodiff.clone() };
+    let model = ModelContext {
+        classes: 10,
+        input_size: bench.size,
+        seed: 0,
+        device: autodiff.clone(),
+        base_dir: ".".into(),
+    };
     let mut model = registry.build_model(&bench.model, bench.model_config.clone(), &model)?;
     let extractor = registry.build_extractor("threshold", json!({}), &context)?;
     let loss = registry.build_loss("ria", json!({}), &context)?;

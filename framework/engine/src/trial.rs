@@ -82,6 +82,7 @@ impl<'a> Job<'a> {
             input_size: config.input.size,
             seed: config.seed,
             device: device.device.clone().autodiff(),
+            base_dir: task.base_dir.clone(),
         };
         let model = registry.build_model(&config.model.name, settings(&config.model), &model)?;
         let localizer =

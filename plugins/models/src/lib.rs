@@ -3,7 +3,6 @@
 //!
 //! - [`resnet`], [`vgg`]: the networks [`ResNet`] and [`Vgg`].
 //! - [`resnet_plugins`], [`vgg_plugins`]: their configurations and presets, one unit struct per plugin.
-//! - [`weights`]: torchvision checkpoints.
 //! - [`layers`], [`conv`], [`norm`], [`relu`], [`init`]: what the networks are made of.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
@@ -18,14 +17,12 @@ pub mod resnet;
 pub mod resnet_plugins;
 pub mod vgg;
 pub mod vgg_plugins;
-pub mod weights;
 
 pub use options::Freeze;
 pub use resnet::ResNet;
 pub use resnet_plugins::{ResNet18, ResNet34, ResNet50, ResNetConfig, ResNetPlugin, ResNetTiny};
 pub use vgg::{CamLayer, Vgg};
 pub use vgg_plugins::{Vgg16, Vgg16Bn, VggConfig, VggPlugin, VggTiny};
-pub use weights::{HeadReplaced, StateDict, WeightsError, load_state_dict};
 
 use fovea_api::Registry;
 

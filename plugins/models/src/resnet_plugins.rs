@@ -1,10 +1,12 @@
 //! The ResNets by name. The main types are [`ResNetConfig`] and the presets.
 
 use crate::init::Scope;
-use crate::options::{Freeze, check_positive, check_weights, fingerprint_weights};
+use crate::options::{Freeze, check_positive};
 use crate::resnet::{Architecture, BlockKind, ResNet};
-use crate::weights::{HeadReplaced, StateDict, WeightsError, load_state_dict};
 use fovea_api::registry::ModelPlugin;
+use fovea_api::weights::{
+    HeadReplaced, StateDict, WeightsError, check_weights, fingerprint_weights, load_state_dict,
+};
 use fovea_api::{ConfigIssue, DynClassifier, ModelContext, Plugin, PluginError, boxed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -90,16 +92,16 @@ impl<P> ResNetConfig<P> {
         }
     }
 
-    /// The initialised network with its weights loaded, and whether its head was replaced. A relative path of weights
-    /// starts at the current directory.
+    /// The initialised network with its weights loaded, and whether its head was replaced.
     ///
     /// # Errors
     /// When the weights cannot be read or are not this network's.
     pub fn init(&self, context: &ModelContext) -> Result<(ResNet, Option<HeadReplaced>), WeightsError> {
         let network = ResNet::new(&self.architecture(context.classes), &Scope::new(context));
-        let Some(path) = &self.weights else { return Ok((network, None)) };
-        load_state_dict(network, StateDict::read(path)?, ResNet::HEAD)
-            .map_err(|mismatch| WeightsError { path: path.clone(), kind: mismatch.into() })
+        let Some(weights) = &self.weights else { return Ok((network, None)) };
+        let path = context.base_dir.join(weights);
+        load_state_dict(network, StateDict::read(&path)?, ResNet::HEAD)
+            .map_err(|mismatch| WeightsError { path, kind: mismatch.into() })
     }
 }
 
@@ -131,7 +133,7 @@ impl<P: ResNetPreset> Plugin for ResNetPlugin<P> {
 
 impl<P: ResNetPreset> ModelPlugin for ResNetPlugin<P> {
     fn build(config: Self::Config, context: &ModelContext) -> Result<Box<dyn DynClassifier>, PluginError> {
-        if let Some(issue) = Self::check(&config, Path::new("")).first() {
+        if let Some(issue) = Self::check(&config, &context.base_dir).first() {
             return Err(PluginError::new(format!("model {}", P::NAME), issue.to_string()));
         }
         match config.init(context) {

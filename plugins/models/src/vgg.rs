@@ -222,7 +222,13 @@ mod tests {
 
     fn vgg(cam_layer: CamLayer, pool: usize) -> (Vgg, Device) {
         let device = Device::flex();
-        let context = ModelContext { classes: 5, input_size: 44, seed: 4, device: device.clone() };
+        let context = ModelContext {
+            classes: 5,
+            input_size: 44,
+            seed: 4,
+            device: device.clone(),
+            base_dir: ".".into(),
+        };
         let architecture = Architecture {
             stages: vec![vec![6], vec![8]],
             batch_norm: false,

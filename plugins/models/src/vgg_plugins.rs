@@ -1,10 +1,12 @@
 //! The VGGs by name. The main types are [`VggConfig`] and the presets.
 
 use crate::init::Scope;
-use crate::options::{Freeze, check_positive, check_weights, fingerprint_weights};
+use crate::options::{Freeze, check_positive};
 use crate::vgg::{Architecture, CamLayer, Vgg};
-use crate::weights::{HeadReplaced, StateDict, WeightsError, load_state_dict};
 use fovea_api::registry::ModelPlugin;
+use fovea_api::weights::{
+    HeadReplaced, StateDict, WeightsError, check_weights, fingerprint_weights, load_state_dict,
+};
 use fovea_api::{ConfigIssue, DynClassifier, ModelContext, Plugin, PluginError, boxed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -83,17 +85,17 @@ impl<P> VggConfig<P> {
         }
     }
 
-    /// The initialised network with its weights loaded, and whether its head was replaced. A relative path of weights
-    /// starts at the current directory.
+    /// The initialised network with its weights loaded, and whether its head was replaced.
     ///
     /// # Errors
     /// When the weights cannot be read or are not this network's.
     pub fn init(&self, context: &ModelContext) -> Result<(Vgg, Option<HeadReplaced>), WeightsError> {
         let architecture = self.architecture(context.classes);
         let network = Vgg::new(&architecture, &Scope::new(context));
-        let Some(path) = &self.weights else { return Ok((network, None)) };
-        load_state_dict(network, StateDict::read(path)?, &Vgg::head_name(&architecture))
-            .map_err(|mismatch| WeightsError { path: path.clone(), kind: mismatch.into() })
+        let Some(weights) = &self.weights else { return Ok((network, None)) };
+        let path = context.base_dir.join(weights);
+        load_state_dict(network, StateDict::read(&path)?, &Vgg::head_name(&architecture))
+            .map_err(|mismatch| WeightsError { path, kind: mismatch.into() })
     }
 }
 
@@ -126,7 +128,7 @@ impl<P: VggPreset> Plugin for VggPlugin<P> {
 impl<P: VggPreset> ModelPlugin for VggPlugin<P> {
     fn build(config: Self::Config, context: &ModelContext) -> Result<Box<dyn DynClassifier>, PluginError> {
         let error = |message: String| PluginError::new(format!("model {}", P::NAME), message);
-        if let Some(issue) = Self::check(&config, Path::new("")).first() {
+        if let Some(issue) = Self::check(&config, &context.base_dir).first() {
             return Err(error(issue.to_string()));
         }
         // Every stage halves the map; the last one must leave at least one pixel.

@@ -26,7 +26,8 @@ fn build(plugin: &str, mut config: Value, weights: &str, device: &Device) -> Box
     let mut registry = Registry::new();
     fovea_models::register(&mut registry);
     config["weights"] = json!(golden(weights));
-    let context = ModelContext { classes: 10, input_size: 96, seed: 1, device: device.clone() };
+    let context =
+        ModelContext { classes: 10, input_size: 96, seed: 1, device: device.clone(), base_dir: ".".into() };
     registry.build_model(plugin, config, &context).unwrap()
 }
 

@@ -18,7 +18,7 @@ fn registry() -> Registry {
 }
 
 fn context(device: &Device, classes: usize, seed: u64) -> ModelContext {
-    ModelContext { classes, input_size: 64, seed, device: device.clone() }
+    ModelContext { classes, input_size: 64, seed, device: device.clone(), base_dir: ".".into() }
 }
 
 fn try_build(plugin: &str, config: Value, c: &ModelContext) -> Result<Box<dyn DynClassifier>, String> {

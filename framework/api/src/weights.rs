@@ -1,9 +1,9 @@
-//! torchvision checkpoints. The main functions are [`StateDict::read`] and [`load_state_dict`].
+//! Checkpoints of PyTorch. The main functions are [`StateDict::read`] and [`load_state_dict`].
 
+use crate::{Classifier, ConfigIssue};
 use burn::module::{ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Tensor, TensorData};
 use burn_store::pytorch_reader::{self, PytorchReader};
-use fovea_api::Classifier;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -89,6 +89,37 @@ impl StateDict {
         };
         raw.and_then(collect).map_err(|kind| WeightsError { path: path.to_owned(), kind })
     }
+}
+
+/// Issues with a `weights` key. A relative path starts at `base_dir`.
+#[must_use]
+pub fn check_weights(weights: Option<&Path>, base_dir: &Path) -> Vec<ConfigIssue> {
+    let Some(weights) = weights else { return Vec::new() };
+    let known = weights.extension().is_some_and(|e| ["safetensors", "pth", "pt"].iter().any(|k| e == *k));
+    let path = base_dir.join(weights);
+    if !known {
+        let text = format!("`{}` is neither a .safetensors nor a .pth file", weights.display());
+        return vec![ConfigIssue::at("weights", text)];
+    }
+    if !path.is_file() {
+        return vec![ConfigIssue::at("weights", format!("there is no file `{}`", path.display()))];
+    }
+    Vec::new()
+}
+
+/// The BLAKE3 of the weights: what a trial's identity takes from them.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn fingerprint_weights(weights: Option<&Path>, base_dir: &Path) -> Result<String, ConfigIssue> {
+    let Some(weights) = weights else { return Ok(String::new()) };
+    let path = base_dir.join(weights);
+    let issue =
+        |e: std::io::Error| ConfigIssue::at("weights", format!("cannot read `{}`: {e}", path.display()));
+    let file = std::fs::File::open(&path).map_err(issue)?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file).map_err(issue)?;
+    Ok(format!("weights={}", hasher.finalize().to_hex()))
 }
 
 type ReadBytes = Box<dyn Fn() -> Result<Vec<u8>, String>>;
