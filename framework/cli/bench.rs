@@ -2,7 +2,8 @@
 
 use crate::exit::Exit;
 use crate::{Failure, Outcome, built_in};
-use fovea_engine::bench::{StepBench, step_times};
+use fovea_engine::EngineError;
+use fovea_engine::bench::{LocalizeBench, StepBench, localize_times, step_times};
 use fovea_plan::DeviceRequest;
 
 /// Arguments of `fovea bench`.
@@ -16,6 +17,8 @@ pub(crate) struct Args {
 enum What {
     /// Seconds of a training step, CE only and with RIA.
     Step(StepArgs),
+    /// Pictures per second of a localizer, on random pictures.
+    Localize(LocalizeArgs),
 }
 
 #[derive(clap::Args)]
@@ -43,9 +46,35 @@ struct StepArgs {
     json: bool,
 }
 
+#[derive(clap::Args)]
+struct LocalizeArgs {
+    /// Localizer by name.
+    #[arg(long, default_value = "lost")]
+    localizer: String,
+    /// A key of the localizer's configuration, the value in JSON: `--set weights=dino.pth`.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// Pictures a repeat.
+    #[arg(long, default_value_t = 64)]
+    images: usize,
+    /// Side of the pictures, pixels.
+    #[arg(long, default_value_t = 224)]
+    size: usize,
+    /// Timed repeats.
+    #[arg(long, default_value_t = 5)]
+    repeats: usize,
+    /// Device: auto, cpu, cuda:N.
+    #[arg(long, default_value = "auto")]
+    device: DeviceRequest,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
 pub(crate) fn main(args: &Args) -> Outcome {
     match &args.what {
         What::Step(args) => step(args),
+        What::Localize(args) => localize(args),
     }
 }
 
@@ -54,19 +83,15 @@ fn step(args: &StepArgs) -> Outcome {
         return Err(Failure::new(Exit::Usage, "--batch and --size must be at least 1"));
     }
     let StepArgs { model, settings, batch, size, steps, device, json } = args;
-    let model_config = settings.iter().map(|s| setting(s)).collect::<Result<serde_json::Map<_, _>, _>>()?;
     let bench = StepBench {
         model: model.clone(),
-        model_config: model_config.into(),
+        model_config: table(settings)?,
         batch: *batch,
         size: *size,
         steps: *steps,
         device: *device,
     };
-    let times = step_times(&bench, &built_in::registry()).map_err(|e| match e {
-        fovea_engine::EngineError::Device(_) => Failure::new(Exit::Device, e),
-        e => Failure::new(Exit::Usage, e),
-    })?;
+    let times = step_times(&bench, &built_in::registry()).map_err(failure)?;
     let (ce, ria) = (times.ce_seconds, times.ria_seconds);
     let images = *batch as f64;
     if *json {
@@ -85,6 +110,47 @@ fn step(args: &StepArgs) -> Outcome {
         );
     }
     Ok(Exit::Success)
+}
+
+fn localize(args: &LocalizeArgs) -> Outcome {
+    let LocalizeArgs { localizer, settings, images, size, repeats, device, json } = args;
+    if *images == 0 || *size == 0 {
+        return Err(Failure::new(Exit::Usage, "--images and --size must be at least 1"));
+    }
+    let bench = LocalizeBench {
+        localizer: localizer.clone(),
+        config: table(settings)?,
+        images: *images,
+        size: *size,
+        repeats: *repeats,
+        device: *device,
+    };
+    let (device, seconds) = localize_times(&bench, &built_in::registry()).map_err(failure)?;
+    let rate = *images as f64 / seconds;
+    if *json {
+        let value = serde_json::json!({
+            "localizer": localizer, "images": images, "size": size, "repeats": repeats, "device": device,
+            "seconds": seconds, "images_per_second": rate,
+        });
+        println!("{value}");
+    } else {
+        println!(
+            "{localizer} size {size} {device}: {rate:.1} img/s (median of {repeats} x {images} pictures)"
+        );
+    }
+    Ok(Exit::Success)
+}
+
+fn failure(error: EngineError) -> Failure {
+    match error {
+        EngineError::Device(_) => Failure::new(Exit::Device, error),
+        error => Failure::new(Exit::Usage, error),
+    }
+}
+
+/// A plugin's table from `--set`.
+pub(crate) fn table(settings: &[String]) -> Result<serde_json::Value, Failure> {
+    settings.iter().map(|text| setting(text)).collect::<Result<serde_json::Map<_, _>, _>>().map(Into::into)
 }
 
 /// `key=value`; a value that is not JSON is a string.

@@ -26,13 +26,15 @@ pub struct Localization {
     pub confidence: f32,
     /// Mask, where the localizer makes one.
     pub mask: Option<Mask>,
+    /// The patch from which it was grown, counted row by row, where the localizer works that way.
+    pub seed: Option<usize>,
 }
 
 impl Localization {
     /// A box with confidence 1 and no mask.
     #[must_use]
     pub fn certain(bbox: BBox) -> Self {
-        Self { bbox, confidence: 1.0, mask: None }
+        Self { bbox, confidence: 1.0, mask: None, seed: None }
     }
 }
 
@@ -52,6 +54,14 @@ pub trait Localizer: Send + Sync {
     /// of a split; `None` for the identity. Boxes move in fractions of the picture's size.
     fn permutation(&self, split: &str, count: usize) -> Option<Vec<usize>> {
         let _ = (split, count);
+        None
+    }
+
+    /// What an answer depends on beside the picture's pixels (configuration, weights, version), for localizers that
+    /// look at nothing else: their boxes are kept by picture, so that another split, another data set with the same
+    /// picture, or the same command after an interruption finds them. `None` for those that look at masks or indices,
+    /// or that compute faster than a cache is read.
+    fn cache_key(&self) -> Option<String> {
         None
     }
 }

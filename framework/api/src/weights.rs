@@ -89,6 +89,16 @@ impl StateDict {
         };
         raw.and_then(collect).map_err(|kind| WeightsError { path: path.to_owned(), kind })
     }
+
+    /// The dict nested under a prefix, where there is one, else everything.
+    #[must_use]
+    pub fn nested(mut self, prefix: &str) -> Self {
+        if self.0.keys().any(|name| name.starts_with(prefix)) {
+            let inner = |(name, data): (String, _)| Some((name.strip_prefix(prefix)?.to_owned(), data));
+            self.0 = self.0.into_iter().filter_map(inner).collect();
+        }
+        self
+    }
 }
 
 /// Issues with a `weights` key. A relative path starts at `base_dir`.

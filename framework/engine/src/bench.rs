@@ -1,10 +1,10 @@
-//! How fast a training step is. The main function is [`step_times`].
+//! How fast training steps and localizers are. The main functions are [`step_times`] and [`localize_times`].
 
 use crate::data::loader::Batch;
 use crate::objective::Objective;
 use crate::train::{StepSettings, step};
 use crate::{EngineError, device, schedule};
-use fovea_api::{BBox, BuildContext, Key, ModelContext, Registry};
+use fovea_api::{BBox, BuildContext, ImageView, Key, ModelContext, Registry, RgbImage};
 use fovea_plan::{CamConfig, DeviceRequest, OptimizerConfig, TrainingConfig};
 use rand::RngExt as _;
 use serde_json::json;
@@ -85,6 +85,50 @@ pub fn step_times(bench: &StepBench, registry: &Registry) -> Result<StepTimes, E
         ria.push(timed(Some(&objective))?);
     }
     Ok(StepTimes { device: open.name, ce_seconds: median(&mut ce), ria_seconds: median(&mut ria) })
+}
+
+/// What is measured of a localizer.
+#[derive(Clone, Debug)]
+pub struct LocalizeBench {
+    /// Localizer by name.
+    pub localizer: String,
+    /// Its configuration, a JSON object.
+    pub config: serde_json::Value,
+    /// Pictures a repeat.
+    pub images: usize,
+    /// Side of the pictures.
+    pub size: usize,
+    /// Timed repeats.
+    pub repeats: usize,
+    /// Device.
+    pub device: DeviceRequest,
+}
+
+/// Device in words, and median seconds in which random pictures are localized.
+///
+/// # Errors
+/// When the device or the localizer is not there.
+pub fn localize_times(bench: &LocalizeBench, registry: &Registry) -> Result<(String, f64), EngineError> {
+    let open = device::open(bench.device)?;
+    let context = BuildContext { base_dir: ".".into(), device: open.device, registry: registry.clone() };
+    let localizer = registry.build_localizer(&bench.localizer, bench.config.clone(), &context)?;
+    let mut rng = Key::new(0).purpose("bench").rng();
+    let mut picture = || RgbImage {
+        width: bench.size,
+        height: bench.size,
+        pixels: (0..3 * bench.size * bench.size).map(|_| rng.random()).collect(),
+    };
+    let pictures: Vec<RgbImage> = (0..bench.images).map(|_| picture()).collect();
+    let view = |(index, image)| ImageView { id: "random", split: "bench", index, image, mask: None };
+    let views: Vec<ImageView<'_>> = pictures.iter().enumerate().map(view).collect();
+    localizer.localize(&views[..views.len().min(4)])?;
+    let mut seconds = Vec::new();
+    for _ in 0..bench.repeats.max(1) {
+        let started = Instant::now();
+        localizer.localize(&views)?;
+        seconds.push(started.elapsed().as_secs_f64());
+    }
+    Ok((open.name, median(&mut seconds)))
 }
 
 fn training_config(bench: &StepBench) -> TrainingConfig {

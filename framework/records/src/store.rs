@@ -316,6 +316,26 @@ pub fn hash_tree(dir: &Path) -> Result<BTreeMap<String, String>, StoreError> {
     Ok(hashes)
 }
 
+/// A lock on a file, held until this is dropped or the process ends.
+#[derive(Debug)]
+pub struct FileLock {
+    _file: File,
+}
+
+impl FileLock {
+    /// Takes the lock, waiting for whoever holds it. The file is made where it is missing.
+    ///
+    /// # Errors
+    /// When the file cannot be made or locked.
+    pub fn acquire(path: &Path) -> Result<Self, StoreError> {
+        let dir = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(dir).map_err(io("create", dir))?;
+        let file = File::create(path).map_err(io("write", path))?;
+        file.lock().map_err(io("lock", path))?;
+        Ok(Self { _file: file })
+    }
+}
+
 /// Writes a file so that it appears whole or not at all, and survives a power cut once this returns.
 ///
 /// # Errors
@@ -363,11 +383,27 @@ pub fn read_json<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result
 /// # Errors
 /// When the file cannot be written.
 pub fn append_line<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
-    let mut line = serde_json::to_vec(value).map_err(|e| corrupt(path, 0, "value", &e))?;
-    line.push(b'\n');
+    append_lines(path, std::slice::from_ref(value))
+}
+
+/// Appends JSON lines with one call of the operating system.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn append_lines<T: Serialize>(path: &Path, values: &[T]) -> Result<(), StoreError> {
+    let text = lines_of(path, values)?;
     let mut file =
         OpenOptions::new().create(true).read(true).append(true).open(path).map_err(io("write", path))?;
-    drop_torn_line(&mut file).and_then(|()| file.write_all(&line)).map_err(io("write", path))
+    drop_torn_line(&mut file).and_then(|()| file.write_all(&text)).map_err(io("write", path))
+}
+
+fn lines_of<T: Serialize>(path: &Path, values: &[T]) -> Result<Vec<u8>, StoreError> {
+    let mut text = Vec::new();
+    for value in values {
+        serde_json::to_writer(&mut text, value).map_err(|e| corrupt(path, 0, "value", &e))?;
+        text.push(b'\n');
+    }
+    Ok(text)
 }
 
 /// Removes a last line that a crash cut short: what is appended next would be glued to it and spoil the file.
@@ -392,12 +428,7 @@ fn drop_torn_line(file: &mut File) -> std::io::Result<()> {
 /// # Errors
 /// When the file cannot be written.
 pub fn write_lines<T: Serialize>(path: &Path, values: &[T]) -> Result<(), StoreError> {
-    let mut text = Vec::new();
-    for value in values {
-        serde_json::to_writer(&mut text, value).map_err(|e| corrupt(path, 0, "value", &e))?;
-        text.push(b'\n');
-    }
-    write_atomic(path, &text)
+    write_atomic(path, &lines_of(path, values)?)
 }
 
 /// Reads JSON lines. A last line without its newline was cut short by a crash and is left out; a missing file is empty.

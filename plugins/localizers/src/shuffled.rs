@@ -118,6 +118,10 @@ impl Localizer for Shuffling {
         self.inner.localize(images)
     }
 
+    fn cache_key(&self) -> Option<String> {
+        self.inner.cache_key()
+    }
+
     /// One random cycle through all pictures, so that none keeps its own box (a lone picture must).
     fn permutation(&self, split: &str, count: usize) -> Option<Vec<usize>> {
         let mut rng = Key::new(self.seed).purpose("shuffled").purpose(split).index(count).rng();

@@ -2,9 +2,11 @@
 //!
 //! - [`source`]: [`Source`](source::Source), a data set with a cache of decoded pictures.
 //! - [`transform`]: [`Transform`](transform::Transform), crop, resize and flip of a picture, its mask and its box.
-//! - [`targets`]: boxes of the localizer, computed once.
+//! - [`boxes`]: [`BoxCache`](boxes::BoxCache), boxes by picture on disk.
+//! - [`targets`]: boxes of the localizer on a split, computed once.
 //! - [`loader`]: [`TrainLoader`](loader::TrainLoader), batches from threads, in order.
 
+pub mod boxes;
 pub mod loader;
 pub mod source;
 pub mod targets;

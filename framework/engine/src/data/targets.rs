@@ -1,10 +1,12 @@
 //! Boxes of the localizer, computed once per split. The main type is [`Targets`].
 
+use super::boxes::BoxCache;
 use super::source::Source;
 use crate::{Emit, EngineError};
 use fovea_api::{BBox, ImageView, Localizer, Mask};
 use fovea_plan::PluginConfig;
-use fovea_records::{MetricRow, TrialEvent, store};
+use fovea_records::store::{self, FileLock};
+use fovea_records::{MetricRow, TrialEvent};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -50,7 +52,9 @@ impl Targets {
     /// Computes the boxes of `split`, or takes them from the cache.
     ///
     /// The cache file is named by the data set, the localizer and their configurations and fingerprints, so runs and
-    /// trials share it; it appears whole or not at all. Masks are kept in memory only, when asked for.
+    /// trials share it; it appears whole or not at all, and one process at a time computes it. Boxes of a localizer
+    /// that looks at nothing but pixels are also kept picture by picture ([`BoxCache`]), so an interrupted computation
+    /// goes on where it was. Masks are kept in memory only, when asked for.
     ///
     /// # Errors
     /// When a picture cannot be read or the localizer fails.
@@ -67,23 +71,32 @@ impl Targets {
             .map_err(|e| EngineError::Config(format!("cannot name the box cache: {e}")))?;
         let name = blake3::hash(text.as_bytes()).to_hex();
         let path = cache_dir.join("boxes").join(format!("{}.json", &name[..32]));
-        let cached = if with_masks { None } else { store::read_json::<Cached>(&path, "box cache").ok() };
         let count = source.dataset().len(split).unwrap_or(0);
-        let (cached, masks) = match cached.filter(|c| c.boxes.len() == count) {
-            Some(cached) => (cached, None),
-            None => {
-                let (fresh, masks) = find(source, split, count, localizer, with_masks, emit)?;
-                if !with_masks {
-                    store::write_json(&path, &fresh)?;
-                }
-                (fresh, masks)
-            }
+        let cached = || {
+            let cached = store::read_json::<Cached>(&path, "box cache").ok()?;
+            (!with_masks && cached.boxes.len() == count).then(|| Self::new(&cached, None))
         };
-        Ok(Self {
-            boxes: cached.boxes.iter().map(|b| b.map(|f| f.bbox.into())).collect(),
-            masks,
-            quality: cached.quality,
-        })
+        if let Some(targets) = cached() {
+            return Ok(targets);
+        }
+        let _lock = FileLock::acquire(&path.with_extension("lock"))?;
+        if let Some(targets) = cached() {
+            return Ok(targets);
+        }
+        let mut by_picture = match localizer.cache_key() {
+            Some(key) if !with_masks => Some(BoxCache::open(cache_dir, &key)?),
+            _ => None,
+        };
+        let (fresh, masks) = find(source, split, count, localizer, by_picture.as_mut(), with_masks, emit)?;
+        if !with_masks {
+            store::write_json(&path, &fresh)?;
+        }
+        Ok(Self::new(&fresh, masks))
+    }
+
+    fn new(cached: &Cached, masks: Option<Vec<Option<Mask>>>) -> Self {
+        let boxes = cached.boxes.iter().map(|b| b.map(|f| f.bbox.into())).collect();
+        Self { boxes, masks, quality: cached.quality }
     }
 
     /// Box of a picture, native pixels.
@@ -119,6 +132,7 @@ fn find(
     split: &str,
     count: usize,
     localizer: &dyn Localizer,
+    mut cache: Option<&mut BoxCache>,
     with_masks: bool,
     emit: Emit<'_>,
 ) -> Result<Fresh, EngineError> {
@@ -137,7 +151,11 @@ fn find(
             .zip(range.clone())
             .map(|((s, id), index)| ImageView { id, split, index, image: &s.image, mask: s.mask.as_ref() })
             .collect();
-        for (found, sample) in localizer.localize(&views)?.into_iter().zip(&samples) {
+        let found = match &mut cache {
+            Some(cache) => cache.localize(localizer, &views)?,
+            None => localizer.localize(&views)?,
+        };
+        for (found, sample) in found.into_iter().zip(&samples) {
             let [width, height] = [sample.image.width, sample.image.height];
             sizes.push([width, height]);
             truth.push(sample.mask.as_ref().and_then(Mask::tight_box));

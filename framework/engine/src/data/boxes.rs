@@ -1,0 +1,173 @@
+//! Boxes by picture, on disk. The main type is [`BoxCache`].
+
+use crate::EngineError;
+use fovea_api::{ImageView, Localization, Localizer, RgbImage};
+use fovea_records::store::{self, FileLock};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Boxes of one localizer (configuration, weights and version) by content of the picture: trials, runs, splits and
+/// data sets share them. Boxes are appended as they are computed, so an interruption loses those of the last call;
+/// one process at a time computes, others wait for it and then find its boxes.
+pub struct BoxCache {
+    path: PathBuf,
+    known: HashMap<String, Option<Known>>,
+    _lock: FileLock,
+}
+
+/// A line of the cache file.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    /// Hash of size and pixels.
+    image: String,
+    found: Option<Known>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Known {
+    #[serde(rename = "box")]
+    bbox: [f32; 4],
+    confidence: f32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seed: Option<usize>,
+}
+
+impl BoxCache {
+    /// The cache of the localizer of this key ([`Localizer::cache_key`]), locked for this process.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn open(cache_dir: &Path, key: &str) -> Result<Self, EngineError> {
+        let name = &blake3::hash(key.as_bytes()).to_hex()[..32];
+        let path = cache_dir.join("boxes").join(format!("{name}.jsonl"));
+        let lock = FileLock::acquire(&path.with_extension("lock"))?;
+        // Damage costs time, not correctness: what cannot be read is computed again, into a new file.
+        let lines = store::read_lines::<Line>(&path, "box cache").or_else(|_| {
+            store::write_lines::<Line>(&path, &[])?;
+            Ok::<_, EngineError>(Vec::new())
+        })?;
+        Ok(Self { path, known: lines.into_iter().map(|l| (l.image, l.found)).collect(), _lock: lock })
+    }
+
+    /// The localizer's answers; it is asked only about pictures that are new. Masks are not kept.
+    ///
+    /// # Errors
+    /// When the localizer fails or the file cannot be written.
+    pub fn localize(
+        &mut self,
+        localizer: &dyn Localizer,
+        views: &[ImageView<'_>],
+    ) -> Result<Vec<Option<Localization>>, EngineError> {
+        let hashes: Vec<String> = views.par_iter().map(|view| content_hash(view.image)).collect();
+        let mut fresh = HashMap::new();
+        for (hash, view) in hashes.iter().zip(views) {
+            if !self.known.contains_key(hash) {
+                fresh.entry(hash).or_insert(*view);
+            }
+        }
+        let (new, asked): (Vec<&String>, Vec<ImageView<'_>>) = fresh.into_iter().unzip();
+        let answers = if asked.is_empty() { Vec::new() } else { localizer.localize(&asked)? };
+        let lines: Vec<Line> = new
+            .into_iter()
+            .zip(answers)
+            .map(|(image, found)| Line { image: image.clone(), found: found.as_ref().map(Known::of) })
+            .collect();
+        store::append_lines(&self.path, &lines)?;
+        self.known.extend(lines.into_iter().map(|line| (line.image, line.found)));
+        Ok(hashes.iter().map(|hash| self.known[hash].as_ref().map(Known::localization)).collect())
+    }
+}
+
+impl Known {
+    fn of(found: &Localization) -> Self {
+        Self { bbox: found.bbox.to_array(), confidence: found.confidence, seed: found.seed }
+    }
+
+    fn localization(&self) -> Localization {
+        Localization { bbox: self.bbox.into(), confidence: self.confidence, mask: None, seed: self.seed }
+    }
+}
+
+fn content_hash(image: &RgbImage) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(image.width as u64).to_le_bytes()).update(&(image.height as u64).to_le_bytes());
+    hasher.update(&image.pixels);
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fovea_api::{BBox, PluginError};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Puts a box around the first pixel's value; fails on pictures that begin with 255.
+    #[derive(Default)]
+    struct Counting(AtomicUsize);
+
+    impl Localizer for Counting {
+        fn localize(&self, images: &[ImageView<'_>]) -> Result<Vec<Option<Localization>>, PluginError> {
+            self.0.fetch_add(images.len(), Ordering::Relaxed);
+            let answer = |view: &ImageView<'_>| match view.image.pixels[0] {
+                0 => Ok(None),
+                255 => Err(PluginError::new("localizer counting", "too bright")),
+                value => Ok(Some(Localization {
+                    seed: Some(7),
+                    ..Localization::certain(BBox::new(0.1, 0.0, f32::from(value) / 3.0, 1.0))
+                })),
+            };
+            images.iter().map(answer).collect()
+        }
+    }
+
+    fn pictures(values: &[u8]) -> Vec<RgbImage> {
+        values.iter().map(|&v| RgbImage { width: 1, height: 1, pixels: vec![v; 3] }).collect()
+    }
+
+    fn views(pictures: &[RgbImage]) -> Vec<ImageView<'_>> {
+        let view = |(index, image)| ImageView { id: "x", split: "train", index, image, mask: None };
+        pictures.iter().enumerate().map(view).collect()
+    }
+
+    #[test]
+    fn a_picture_is_localized_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let localizer = Counting::default();
+        let asked = || localizer.0.load(Ordering::Relaxed);
+        let pictures = pictures(&[9, 0, 9, 50]);
+        let expected = localizer.localize(&views(&pictures)).unwrap();
+        localizer.0.store(0, Ordering::Relaxed);
+        for _ in 0..2 {
+            let mut cache = BoxCache::open(dir.path(), "a").unwrap();
+            assert_eq!(cache.localize(&localizer, &views(&pictures)).unwrap(), expected);
+            assert_eq!(asked(), 3, "equal pictures count once, also in the next process");
+        }
+        BoxCache::open(dir.path(), "b").unwrap().localize(&localizer, &views(&pictures)).unwrap();
+        assert_eq!(asked(), 6, "another key knows nothing");
+    }
+
+    #[test]
+    fn an_interruption_or_damage_costs_only_what_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let localizer = Counting::default();
+        let (good, bad) = (pictures(&[1, 2, 3]), pictures(&[255]));
+        let mut cache = BoxCache::open(dir.path(), "a").unwrap();
+        cache.localize(&localizer, &views(&good[..2])).unwrap();
+        assert!(cache.localize(&localizer, &views(&bad)).is_err());
+        let path = cache.path.clone();
+        drop(cache);
+        // A line that a crash cut short.
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        text.push_str("{\"image\": \"12");
+        std::fs::write(&path, &text).unwrap();
+        let before = localizer.0.load(Ordering::Relaxed);
+        BoxCache::open(dir.path(), "a").unwrap().localize(&localizer, &views(&good)).unwrap();
+        assert_eq!(localizer.0.load(Ordering::Relaxed), before + 1);
+        std::fs::write(&path, "nonsense\n").unwrap();
+        BoxCache::open(dir.path(), "a").unwrap().localize(&localizer, &views(&good)).unwrap();
+        assert_eq!(localizer.0.load(Ordering::Relaxed), before + 4);
+        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 3);
+    }
+}
