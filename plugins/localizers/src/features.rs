@@ -51,7 +51,7 @@ pub(crate) struct FeatureConfig {
 
 impl Default for FeatureConfig {
     fn default() -> Self {
-        Self { features: Features::Dino, weights: None, heads: None, patch: 16, network: Map::new() }
+        Self { features: Features::Dino, weights: None, heads: None, patch: 8, network: Map::new() }
     }
 }
 
