@@ -1,10 +1,15 @@
 //! The built-in data sets: procedural [`Scenes`] and [`Folder`]s of pictures.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
+mod decode;
+mod files;
 pub mod folder;
+mod hashes;
+mod listing;
 pub mod scenes;
 
-pub use folder::{BadImagePolicy, Folder, FolderConfig};
+pub use folder::{Folder, FolderConfig};
+pub use listing::BadImagePolicy;
 pub use scenes::{Scenes, ScenesConfig};
 
 use fovea_api::Registry;
