@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FolderConfig {
-    /// Folder of the splits. A relative path starts at the experiment file's folder.
+    /// Folder of the splits. A relative path starts at the current directory.
     pub root: PathBuf,
     /// What to do about a picture or mask that cannot be decoded.
     #[serde(default)]
