@@ -89,8 +89,10 @@ fn check(args: &CheckArgs) -> Outcome {
         println!("{:#}", json!({ "datasets": documents }));
     }
     if unreadable > 0 {
+        let pictures = if unreadable == 1 { "picture" } else { "pictures" };
         let message = format!(
-            "{unreadable} pictures cannot be read; mend them, remove them, or leave them out with dataset.on_bad_image=skip"
+            "{unreadable} {pictures} cannot be read; mend or remove what is named, or use \
+             dataset.on_bad_image=skip"
         );
         return Err(Failure::new(Exit::Files, message));
     }
@@ -104,12 +106,14 @@ fn text(plugin: &PluginConfig, found: &DataCheck) -> String {
         let _ = write!(text, "  {key}={value}");
     }
     text.push_str("\n\n");
-    let names = found.splits.iter().flat_map(|s| s.classes.iter().map(|c| &c.class).chain([&s.split]));
-    let width = names.map(|n| n.chars().count()).max().unwrap_or(0).max(5);
+    let width =
+        |names: &mut dyn Iterator<Item = &String>| names.map(|n| n.chars().count()).max().unwrap_or(0).max(5);
+    let first = width(&mut found.splits.iter().map(|s| &s.split));
+    let second = width(&mut found.splits.iter().flat_map(|s| &s.classes).map(|c| &c.class));
     let line = |split: &str, class: &str, counts: [&dyn std::fmt::Display; 5]| {
         let [pictures, masks, missing, empty, unreadable] = counts;
         format!(
-            "  {split:<width$}  {class:<width$}  {pictures:>8}  {masks:>8}  {missing:>8}  {empty:>8}  {unreadable:>10}\n"
+            "  {split:<first$}  {class:<second$}  {pictures:>8}  {masks:>8}  {missing:>8}  {empty:>8}  {unreadable:>10}\n"
         )
     };
     text += &line("split", "class", [&"pictures", &"masks", &"missing", &"empty", &"unreadable"]);
@@ -121,24 +125,26 @@ fn text(plugin: &PluginConfig, found: &DataCheck) -> String {
             text += &line(&split.split, class, [pictures, masks, missing_masks, empty_masks, unreadable]);
         }
     }
+    text.push('\n');
     for split in found.splits.iter().filter(|s| !s.groups.is_empty()) {
         let groups: Vec<String> =
             split.groups.iter().map(|g| format!("{} {}", g.group, g.pictures)).collect();
-        let _ = write!(text, "\ngroups of {}: {}", split.split, groups.join(", "));
+        let _ = writeln!(text, "groups of {}: {}", split.split, groups.join(", "));
     }
     if let Some(sizes) = found.sizes {
         let range =
             |[low, high]: [usize; 2]| if low == high { low.to_string() } else { format!("{low} to {high}") };
-        let _ = write!(text, "\n\nwidth {}, height {} pixels\n", range(sizes.width), range(sizes.height));
+        let _ = writeln!(text, "width {}, height {} pixels", range(sizes.width), range(sizes.height));
     }
     let masks: usize = found.splits.iter().map(|s| s.total().masks).sum();
     if masks > 0 {
         list(&mut text, "without mask", &found.missing_masks, NAMED, |p| format!("{}: {}", p.split, p.id));
     } else {
-        text.push_str("\nthere are no masks\n");
+        text.push_str("no masks\n");
     }
     list(&mut text, "cannot be read", &found.unreadable, usize::MAX, |u| u.reason.clone());
     list(&mut text, "warnings", &found.warnings, usize::MAX, Clone::clone);
+    text.push('\n');
     text
 }
 
@@ -196,8 +202,8 @@ fn demo(args: &DemoArgs) -> Outcome {
     let bare = Rival10Demo::without_mask(*train) + Rival10Demo::without_mask(*test);
     let out = out.display();
     println!(
-        "{out} holds {train} training and {test} test pictures of {size} x {size} pixels in RIVAL10's layout: figures in place of
-animals and vehicles, {bare} of them without mask. To use it, write in an experiment
+        "{out}: {train} training and {test} test pictures, {size} x {size} pixels, {bare} without mask.
+They are drawn figures under the names of RIVAL10's pictures. To use them, write in an experiment
 
   [dataset]
   name = \"rival10\"
