@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +82,8 @@ pub fn write_rival10_demo(root: &Path, demo: Rival10Demo) -> Result<(), DataErro
     }
     let name = root.file_name().ok_or_else(|| failed(root, "is no place for a new folder"))?;
     let partial = root.with_file_name(format!(".{}.{}.partial", name.to_string_lossy(), std::process::id()));
+    // Left by a killed process of the same id.
+    drop(fs::remove_dir_all(&partial));
     let written = write(&partial, &scenes::open(config), demo).and_then(|()| {
         fs::rename(&partial, root)
             .or_else(|e| if is_there(root, demo)? { Ok(()) } else { Err(failed(root, e)) })
@@ -142,8 +144,8 @@ fn write(root: &Path, scenes: &impl DatasetSource, demo: Rival10Demo) -> Result<
                 save(&masks.join(&jpeg), &mask)?;
             }
             save(&pictures.join(format!("{stem}_merged_mask.JPEG")), &mask)?;
-            put(pictures.join(format!("{stem}_attr_labels.npy")), b"\x93NUMPY")?;
-            put(pictures.join(format!("{stem}_attr_dict.pkl")), b"\x80\x04}\x94.")
+            put(&pictures.join(format!("{stem}_attr_labels.npy")), b"\x93NUMPY")?;
+            put(&pictures.join(format!("{stem}_attr_dict.pkl")), b"\x80\x04}\x94.")
         })?;
     }
     fs::create_dir(root.join("meta")).map_err(|e| failed(root, e))?;
@@ -154,9 +156,9 @@ fn write(root: &Path, scenes: &impl DatasetSource, demo: Rival10Demo) -> Result<
             labels.insert((*name).to_owned(), json!([CLASSES[label], label]));
         }
     }
-    put(root.join(WNID_TO_CLASS), Value::from(wnids).to_string().as_bytes())?;
-    put(root.join(LABEL_MAPPINGS), Value::from(labels).to_string().as_bytes())?;
-    put(root.join(MARKER), json!(demo).to_string().as_bytes())
+    put(&root.join(WNID_TO_CLASS), Value::from(wnids).to_string().as_bytes())?;
+    put(&root.join(LABEL_MAPPINGS), Value::from(labels).to_string().as_bytes())?;
+    put(&root.join(MARKER), json!(demo).to_string().as_bytes())
 }
 
 /// The picture and its mask with soft edges.
@@ -173,11 +175,11 @@ fn save(path: &Path, image: &DynamicImage) -> Result<(), DataError> {
     let mut bytes = Vec::new();
     let encoder = JpegEncoder::new_with_quality(&mut bytes, 90);
     image.write_with_encoder(encoder).map_err(|e| failed(path, e))?;
-    put(path.to_owned(), &bytes)
+    put(path, &bytes)
 }
 
-fn put(path: PathBuf, bytes: &[u8]) -> Result<(), DataError> {
-    fs::write(&path, bytes).map_err(|e| failed(&path, e))
+fn put(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
+    fs::write(path, bytes).map_err(|e| failed(path, e))
 }
 
 fn failed(path: &Path, why: impl std::fmt::Display) -> DataError {
