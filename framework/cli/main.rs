@@ -4,6 +4,7 @@
 
 mod bench;
 mod built_in;
+mod data;
 mod exit;
 mod plan;
 mod plugins;
@@ -32,6 +33,8 @@ enum Command {
     Plan(plan::Args),
     /// Write tables and report of a run again, also while it goes on.
     Report(report::Args),
+    /// Look at a data set, or write one to try things on.
+    Data(data::Args),
     /// List the plugins: data sets, models, localizers, extractors, losses.
     Plugins(plugins::Args),
     /// Measure how fast something is.
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::main(&args),
         Command::Plan(args) => plan::main(&args),
         Command::Report(args) => report::main(&args),
+        Command::Data(args) => data::main(&args),
         Command::Plugins(args) => plugins::main(&args),
         Command::Bench(args) => bench::main(&args),
         Command::Worker => worker::main(),

@@ -7,7 +7,7 @@ use fovea_orchestrator::TrialStatus;
 use fovea_plan::{Overrides, Plan};
 use fovea_records::RunStore;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `fovea plan`.
 #[derive(clap::Args)]
@@ -20,9 +20,13 @@ pub(crate) struct Args {
 }
 
 /// Loads an experiment with what the environment and the command line change.
-pub(crate) fn load(file: &std::path::Path, overrides: &[String]) -> Result<Plan, Failure> {
-    let catalog = Catalog::new(built_in::registry(), base_dir());
-    fovea_plan::load(file, &Overrides::from_process(overrides.to_vec()), &catalog)
+pub(crate) fn load(file: &Path, overrides: &[String]) -> Result<Plan, Failure> {
+    load_with(file, overrides, &Catalog::new(built_in::registry(), base_dir()))
+}
+
+/// As [`load`], with a catalog of the caller's.
+pub(crate) fn load_with(file: &Path, overrides: &[String], catalog: &Catalog) -> Result<Plan, Failure> {
+    fovea_plan::load(file, &Overrides::from_process(overrides.to_vec()), catalog)
         .map_err(|errors| Failure { message: errors.to_string(), exit: Exit::Usage })
 }
 

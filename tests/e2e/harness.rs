@@ -58,10 +58,10 @@ impl Workspace {
         path
     }
 
-    /// The binary, in this directory.
+    /// The binary, in this directory; what it remembers of files stays there too.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fovea"));
-        command.args(args).current_dir(self.path());
+        command.args(args).current_dir(self.path()).env("FOVEA_CACHE_HOME", self.path().join("remembered"));
         command
     }
 

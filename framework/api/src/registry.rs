@@ -179,6 +179,7 @@ pub struct Entry {
     /// JSON Schema of its configuration.
     pub schema: Value,
     resolve: Resolve,
+    resolve_unread: Resolve,
     factory: Factory,
 }
 
@@ -191,6 +192,7 @@ impl Entry {
             summary: P::SUMMARY.to_owned(),
             schema: schemars::schema_for!(P::Config).to_value(),
             resolve: Arc::new(resolve::<P>),
+            resolve_unread: Arc::new(resolve_unread::<P>),
             factory,
         }
     }
@@ -202,19 +204,45 @@ impl Entry {
     pub fn resolve(&self, config: Value, base_dir: &std::path::Path) -> Result<Resolved, Vec<ConfigIssue>> {
         (self.resolve)(config, base_dir)
     }
+
+    /// As [`resolve`](Self::resolve), but no file is read: the fingerprint says nothing of contents, and in return
+    /// the places count for the identity. For those who want to look at files that may be bad.
+    ///
+    /// # Errors
+    /// Every issue with the table.
+    pub fn resolve_unread(
+        &self,
+        config: Value,
+        base_dir: &std::path::Path,
+    ) -> Result<Resolved, Vec<ConfigIssue>> {
+        (self.resolve_unread)(config, base_dir)
+    }
 }
 
 fn resolve<P: Plugin>(config: Value, base_dir: &std::path::Path) -> Result<Resolved, Vec<ConfigIssue>> {
-    let config: P::Config = parse(config).map_err(|issue| vec![issue])?;
-    let issues = P::check(&config, base_dir);
-    if !issues.is_empty() {
-        return Err(issues);
-    }
+    let config = checked::<P>(config, base_dir)?;
     let files = P::fingerprint(&config, base_dir).map_err(|issue| vec![issue])?;
     let fingerprint = format!("v{}{}{files}", P::VERSION, if files.is_empty() { "" } else { " " });
-    let config = serde_json::to_value(&config).map_err(|e| vec![ConfigIssue::at("", e.to_string())])?;
     let paths = P::PATHS.iter().map(|&p| p.to_owned()).collect();
-    Ok(Resolved { config, fingerprint, paths })
+    Ok(Resolved { config: filled_in(&config)?, fingerprint, paths })
+}
+
+fn resolve_unread<P: Plugin>(
+    config: Value,
+    base_dir: &std::path::Path,
+) -> Result<Resolved, Vec<ConfigIssue>> {
+    let config = filled_in(&checked::<P>(config, base_dir)?)?;
+    Ok(Resolved { config, fingerprint: format!("v{}", P::VERSION), paths: Vec::new() })
+}
+
+fn checked<P: Plugin>(config: Value, base_dir: &std::path::Path) -> Result<P::Config, Vec<ConfigIssue>> {
+    let config: P::Config = parse(config).map_err(|issue| vec![issue])?;
+    let issues = P::check(&config, base_dir);
+    if issues.is_empty() { Ok(config) } else { Err(issues) }
+}
+
+fn filled_in(config: &impl Serialize) -> Result<Value, Vec<ConfigIssue>> {
+    serde_json::to_value(config).map_err(|e| vec![ConfigIssue::at("", e.to_string())])
 }
 
 /// Deserializes with the path of what does not fit.

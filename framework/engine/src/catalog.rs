@@ -1,6 +1,7 @@
 //! The registry as the plan sees it. The main type is [`Catalog`].
 
-use fovea_api::{Registry, registry::nearest};
+use fovea_api::Registry;
+use fovea_api::registry::{Entry, nearest};
 use fovea_plan::{PluginCatalog, PluginConfig, PluginIssue, PluginKind};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -9,13 +10,20 @@ use std::path::PathBuf;
 pub struct Catalog {
     registry: Registry,
     base_dir: PathBuf,
+    read_files: bool,
 }
 
 impl Catalog {
     /// A catalog of `registry`; relative paths in plugin tables start at `base_dir`.
     #[must_use]
     pub fn new(registry: Registry, base_dir: PathBuf) -> Self {
-        Self { registry, base_dir }
+        Self { registry, base_dir, read_files: true }
+    }
+
+    /// Leaves data and weights unread: the plan is for looking at, its identities are not those of trials.
+    #[must_use]
+    pub fn unread(self) -> Self {
+        Self { read_files: false, ..self }
     }
 }
 
@@ -38,7 +46,8 @@ impl PluginCatalog for Catalog {
         if !unknown.is_empty() {
             return Err(unknown);
         }
-        let resolved = entry.resolve(config, &self.base_dir).map_err(|issues| {
+        let resolve = if self.read_files { Entry::resolve } else { Entry::resolve_unread };
+        let resolved = resolve(entry, config, &self.base_dir).map_err(|issues| {
             issues
                 .into_iter()
                 .map(|i| PluginIssue { path: i.path, message: i.message, suggestion: i.suggestion })

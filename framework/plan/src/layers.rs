@@ -16,9 +16,13 @@ use serde_json::{Map, Value, json};
 
 const DEFAULTS: &str = "defaults";
 const FILE: &str = "file";
-/// Environment variables that configure the program, not the experiment.
-const RESERVED: [&str; 3] = ["FOVEA_LOG", "FOVEA_PLUGIN_PATH", "FOVEA_WORKER"];
+/// Environment variables that configure the program, not the experiment; and those that begin with the last.
+const RESERVED: [&str; 4] = ["FOVEA_LOG", "FOVEA_PLUGIN_PATH", "FOVEA_CACHE_HOME", "FOVEA_WORKER"];
 const PREFIX: &str = "FOVEA_";
+
+fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name) || name.starts_with(RESERVED[RESERVED.len() - 1])
+}
 
 /// What the user gave beside the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,7 +48,8 @@ impl Overrides {
     /// The shell command that runs the experiment at `path` with these overrides.
     #[must_use]
     pub fn command(&self, path: &std::path::Path) -> String {
-        let variables = self.environment.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
+        let variables = self.environment.iter().filter(|(name, _)| !is_reserved(name));
+        let variables = variables.map(|(name, value)| format!("{name}={}", quoted(value)));
         let program = ["fovea".to_owned(), "run".to_owned(), quoted(&path.display().to_string())];
         let arguments = self.command_line.iter().map(|argument| quoted(argument));
         variables.chain(program).chain(arguments).collect::<Vec<_>>().join(" ")
@@ -66,7 +71,7 @@ impl Overrides {
         let (mut parsed, mut errors) = (Vec::new(), Vec::new());
         for (name, value) in &self.environment {
             let Some(keys) = name.strip_prefix(PREFIX) else { continue };
-            if RESERVED[..2].contains(&name.as_str()) || name.starts_with(RESERVED[2]) {
+            if is_reserved(name) {
                 continue;
             }
             let path: Vec<String> = keys.split("__").map(str::to_lowercase).collect();

@@ -197,6 +197,7 @@ fn layers_are_file_environment_command_line() {
         ("FOVEA_TRAINING__ALPHA", "3"),
         ("FOVEA_LOG", "x"),
         ("FOVEA_PLUGIN_PATH", "x"),
+        ("FOVEA_CACHE_HOME", "x"),
         ("FOVEA_WORKER_SLOT", "x"),
         ("FOVEA_NAME", "007"),
     ];

@@ -5,8 +5,10 @@
 //! - [`boxes`]: [`BoxCache`](boxes::BoxCache), boxes by picture on disk.
 //! - [`targets`]: boxes of the localizer on a split, computed once.
 //! - [`loader`]: [`TrainLoader`](loader::TrainLoader), batches from threads, in order.
+//! - [`check`]: [`DataCheck`](check::DataCheck), everything read once to see what is wrong with it.
 
 pub mod boxes;
+pub mod check;
 pub mod loader;
 pub mod source;
 pub mod targets;

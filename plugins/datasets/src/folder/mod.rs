@@ -6,15 +6,13 @@
 //! root/val/..., root/test/...          optional splits; any other folder is a further test split
 //! ```
 //!
-//! Picture modes are turned into 8-bit RGB: grey is repeated, 16 bits are rounded, alpha is dropped, CMYK is
-//! converted. EXIF orientation is ignored, because masks follow the stored pixels.
+//! What pictures and masks may be: `decode`; how they are fingerprinted and delivered: `listing`.
 
 mod config;
-mod decode;
 mod scan;
 mod source;
 #[cfg(test)]
 mod tests;
 
-pub use config::{BadImagePolicy, FolderConfig};
+pub use config::FolderConfig;
 pub use source::Folder;

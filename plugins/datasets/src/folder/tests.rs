@@ -1,6 +1,7 @@
 //! Folders of pictures that each test builds for itself.
 
 use super::*;
+use crate::BadImagePolicy;
 use fovea_api::registry::{BuildContext, DatasetPlugin as _, Plugin as _};
 use fovea_api::{DatasetSource, PluginError, Registry};
 use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage, Rgba, RgbaImage};
@@ -200,7 +201,7 @@ fn every_mode_becomes_rgb() {
     );
     put(root, "modes/cat/grey.jpg", GrayImage::from_pixel(3, 2, Luma([77])));
     put(root, "modes/cat/grey.png", GrayImage::from_pixel(3, 2, Luma([77])));
-    fs::write(root.join("modes/cat/ink.jpg"), include_bytes!("fixtures/cmyk.jpg")).unwrap();
+    fs::write(root.join("modes/cat/ink.jpg"), include_bytes!("../fixtures/cmyk.jpg")).unwrap();
     // A PNG under a JPEG's name, as in ImageNet.
     fs::copy(root.join("modes/cat/grey.png"), root.join("modes/cat/liar.jpg")).unwrap();
     let source = open(root, false).unwrap();

@@ -51,7 +51,7 @@ impl Default for ScenesConfig {
 
 impl ScenesConfig {
     /// What types cannot say.
-    pub(super) fn issues(&self) -> Vec<ConfigIssue> {
+    pub(crate) fn issues(&self) -> Vec<ConfigIssue> {
         let mut issues = Vec::new();
         let mut require = |ok: bool, key: &str, message: String| {
             if !ok {

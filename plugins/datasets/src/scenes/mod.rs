@@ -17,4 +17,5 @@ mod texture;
 pub use config::ScenesConfig;
 pub use shape::Shape;
 pub use source::Scenes;
+pub(crate) use source::open;
 pub use texture::Family;

@@ -29,8 +29,13 @@ impl DatasetPlugin for Scenes {
         if let Some(issue) = config.issues().into_iter().next() {
             return Err(PluginError::new("dataset scenes", issue.to_string()));
         }
-        Ok(Box::new(Source::new(config)))
+        Ok(Box::new(open(config)))
     }
+}
+
+/// The pictures of a configuration without issues.
+pub(crate) fn open(config: ScenesConfig) -> impl DatasetSource {
+    Source::new(config)
 }
 
 /// The split whose backgrounds are independent of the class.

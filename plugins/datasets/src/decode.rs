@@ -1,19 +1,38 @@
 //! Bytes to pictures and masks, strictly. The main functions are [`picture`] and [`mask`].
+//!
+//! Picture modes are turned into 8-bit RGB: grey is repeated, 16 bits are rounded, alpha is dropped, CMYK is
+//! converted. EXIF orientation is ignored, because masks follow the stored pixels.
 
 use fovea_api::{DataError, Mask, RgbImage};
 use image::{DynamicImage, ImageFormat, ImageReader};
 use std::io::Cursor;
 use std::path::Path;
 
+/// What the grey levels of a data set's masks say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MaskLevels {
+    /// Masks are black and white. One that is grey at its brightest was written by another convention (0 and 1, class
+    /// numbers), and would silently be empty: it is refused.
+    Binary,
+    /// Grey is a degree of belonging (JPEG, several annotators), and one half decides. A mask that nowhere reaches it
+    /// is empty, whether a faint annotation or JPEG's ringing around nothing made it grey: no level is a mistake.
+    Soft,
+}
+
 /// Decodes a picture to 8-bit RGB.
-pub(super) fn picture(path: &Path) -> Result<RgbImage, DataError> {
+pub(crate) fn picture(path: &Path) -> Result<RgbImage, DataError> {
     let image = decode(path)?.into_rgb8();
     let (width, height) = (image.width() as usize, image.height() as usize);
     Ok(RgbImage { width, height, pixels: image.into_raw() })
 }
 
 /// Decodes the mask of a picture and binarises it at one half.
-pub(super) fn mask(path: &Path, picture_path: &Path, picture: &RgbImage) -> Result<Mask, DataError> {
+pub(crate) fn mask(
+    path: &Path,
+    levels: MaskLevels,
+    picture_path: &Path,
+    picture: &RgbImage,
+) -> Result<Mask, DataError> {
     let image = decode(path)?.into_luma8();
     let (width, height) = (image.width() as usize, image.height() as usize);
     if (width, height) != (picture.width, picture.height) {
@@ -27,7 +46,7 @@ pub(super) fn mask(path: &Path, picture_path: &Path, picture: &RgbImage) -> Resu
     }
     let mut pixels = image.into_raw();
     let brightest = pixels.iter().copied().max().unwrap_or(0);
-    if (1..128).contains(&brightest) {
+    if levels == MaskLevels::Binary && (1..128).contains(&brightest) {
         let message = format!(
             "the mask's brightest pixel is {brightest} of 255, so all of it would count as background; masks \
              are white (255) on the object and black (0) outside"
@@ -41,13 +60,12 @@ pub(super) fn mask(path: &Path, picture_path: &Path, picture: &RgbImage) -> Resu
 }
 
 fn decode(path: &Path) -> Result<DynamicImage, DataError> {
-    let bytes = std::fs::read(path).map_err(|e| error(path, format!("cannot be read: {e}")))?;
+    let bytes = std::fs::read(path).map_err(|e| unreadable(path, &e))?;
     if bytes.is_empty() {
         return Err(error(path, "the file is empty (0 bytes)"));
     }
-    let reader = ImageReader::new(Cursor::new(&bytes))
-        .with_guessed_format()
-        .map_err(|e| error(path, format!("cannot be read: {e}")))?;
+    let reader =
+        ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(|e| unreadable(path, &e))?;
     // The decoder fills what is missing from a JPEG with grey, silently.
     if reader.format() == Some(ImageFormat::Jpeg) && !jpeg_ends(&bytes) {
         return Err(error(path, format!("the JPEG is truncated: {} bytes and no end marker", bytes.len())));
@@ -58,6 +76,11 @@ fn decode(path: &Path) -> Result<DynamicImage, DataError> {
         None => return Err(error(path, "the file is neither JPEG nor PNG")),
     }
     reader.decode().map_err(|e| error(path, format!("cannot be decoded: {e}")))
+}
+
+/// A file whose bytes cannot be had.
+pub(crate) fn unreadable(path: &Path, why: &std::io::Error) -> DataError {
+    error(path, format!("cannot be read: {why}"))
 }
 
 fn error(path: &Path, message: impl Into<String>) -> DataError {

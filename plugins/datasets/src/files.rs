@@ -1,0 +1,97 @@
+//! What lies in folders. The main type is [`Directory`].
+
+use fovea_api::ConfigIssue;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+
+const PICTURES: [&str; 3] = ["jpg", "jpeg", "png"];
+
+/// What a folder holds, sorted by name; hidden things are left out.
+#[derive(Default)]
+pub(crate) struct Directory {
+    pub(crate) folders: BTreeMap<String, PathBuf>,
+    pub(crate) files: BTreeMap<String, PathBuf>,
+}
+
+impl Directory {
+    /// Lists a folder.
+    pub(crate) fn of(path: &Path) -> Result<Self, String> {
+        Self::read(path).map_err(|e| format!("{} cannot be listed: {e}", path.display()))
+    }
+
+    fn read(path: &Path) -> io::Result<Self> {
+        let mut found = Self::default();
+        for entry in std::fs::read_dir(path)? {
+            let entry = entry?;
+            let name = entry.file_name().into_string().map_err(|name| {
+                io::Error::other(format!("the name {} is not UTF-8", PathBuf::from(name).display()))
+            })?;
+            if name.starts_with('.') {
+                continue;
+            }
+            // Follows links, so that a data set may be assembled from them; a dangling link counts as a file, and
+            // fails as a picture.
+            let (at, kind) = (entry.path(), entry.file_type()?);
+            if kind.is_dir() || kind.is_symlink() && at.is_dir() {
+                found.folders.insert(name, at)
+            } else {
+                found.files.insert(name, at)
+            };
+        }
+        Ok(found)
+    }
+
+    /// The files that have one of these extensions, by the stem of their names.
+    pub(crate) fn by_stem(self, extensions: &[&str]) -> BTreeMap<String, PathBuf> {
+        let files = self.files.into_values().filter(|f| extensions.contains(&extension(f).as_str()));
+        files.filter_map(|f| Some((stem(&f)?, f))).collect()
+    }
+}
+
+/// A configured path; a relative one starts at `base_dir`.
+pub(crate) fn absolute(base_dir: &Path, path: &Path) -> PathBuf {
+    let path = base_dir.join(path);
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+/// What is wrong with a path that must be a folder; `expected` completes "expected ...".
+pub(crate) fn folder_issue(key: &str, path: &Path, expected: &str) -> Option<ConfigIssue> {
+    let problem = match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => return None,
+        Ok(_) => "is not a folder".to_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "does not exist".to_owned(),
+        Err(error) => format!("cannot be opened: {error}"),
+    };
+    Some(ConfigIssue::at(key, format!("{} {problem}; expected {expected}", path.display())))
+}
+
+/// A path below `root`, with forward slashes.
+pub(crate) fn relative(root: &Path, path: &Path) -> String {
+    let inner = path.strip_prefix(root).unwrap_or(path);
+    inner.iter().map(OsStr::to_string_lossy).collect::<Vec<_>>().join("/")
+}
+
+pub(crate) fn extension(path: &Path) -> String {
+    path.extension().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase()
+}
+
+pub(crate) fn is_picture(path: &Path) -> bool {
+    PICTURES.contains(&extension(path).as_str())
+}
+
+pub(crate) fn stem(path: &Path) -> Option<String> {
+    path.file_stem().and_then(OsStr::to_str).map(str::to_owned)
+}
+
+/// Names for a message, at most a dozen.
+pub(crate) fn list<'a>(names: impl ExactSizeIterator<Item = &'a String>, none: &str) -> String {
+    let count = names.len();
+    if count == 0 {
+        return none.to_owned();
+    }
+    let shown: Vec<String> = names.take(12).map(|n| format!("`{n}`")).collect();
+    let more = if count > 12 { format!(" and {} more", count - 12) } else { String::new() };
+    format!("{}{more}", shown.join(", "))
+}
