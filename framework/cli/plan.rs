@@ -17,12 +17,15 @@ pub(crate) struct Args {
     /// Changes to it: `training.epochs=3`, `loss=ria`, `axes.seed=[0,1,2]`.
     #[arg(value_name = "KEY=VALUE")]
     overrides: Vec<String>,
+    /// Apply the experiment's `[smoke]`, which makes it tiny.
+    #[arg(long)]
+    smoke: bool,
 }
 
 /// Loads an experiment with what the environment and the command line change.
-pub(crate) fn load(file: &std::path::Path, overrides: &[String]) -> Result<Plan, Failure> {
+pub(crate) fn load(file: &std::path::Path, smoke: bool, overrides: &[String]) -> Result<Plan, Failure> {
     let catalog = Catalog::new(built_in::registry(), base_dir());
-    fovea_plan::load(file, &Overrides::from_process(overrides.to_vec()), &catalog)
+    fovea_plan::load(file, &Overrides::from_process(smoke, overrides.to_vec()), &catalog)
         .map_err(|errors| Failure { message: errors.to_string(), exit: Exit::Usage })
 }
 
@@ -32,7 +35,7 @@ pub(crate) fn base_dir() -> PathBuf {
 }
 
 pub(crate) fn main(args: &Args) -> Outcome {
-    let plan = load(&args.file, &args.overrides)?;
+    let plan = load(&args.file, args.smoke, &args.overrides)?;
     let store = RunStore::new(&plan.run.dir);
     let states = fovea_orchestrator::status(&plan, &store).map_err(|e| Failure::new(Exit::Files, e))?;
     print!("{}", listing(&plan, &states));
@@ -40,7 +43,9 @@ pub(crate) fn main(args: &Args) -> Outcome {
 }
 
 fn listing(plan: &Plan, states: &[TrialStatus]) -> String {
-    let mut text = format!("{}: {} trials in {}\n", plan.name, plan.trials.len(), plan.run.dir.display());
+    let smoke = if plan.smoke { "smoke run, " } else { "" };
+    let dir = plan.run.dir.display();
+    let mut text = format!("{}: {smoke}{} trials in {dir}\n", plan.name, plan.trials.len());
     let width = plan.trials.iter().map(|t| t.variant.chars().count()).max().unwrap_or(0).max(7);
     let _ = writeln!(
         text,
