@@ -107,7 +107,7 @@ fn overrides_keep_a_position_or_replace_the_groups() {
     assert_eq!(variants(&kept), ["model=resnet18(dropout=0.5)"; 2], "a plugin's name is enough");
     assert_eq!(kept.trials[0].config.training.optimizer.learning_rate, 1e-2, "the others move with it");
     assert_eq!(with(&["model.name=resnet-tiny"]).trials[0].config.training.optimizer.learning_rate, 1e-3);
-    let below = errors_with(&text, &["model.dropout=0.2"], &[]);
+    let below = errors_with(&text, &["model=resnet18", "model.dropout=0.2"], &[]);
     assert!(below.ends_with("= give it with the values of the [[zip]]"), "{below}");
     assert_eq!(with(&["zip=[]"]).trials.len(), 2);
     let replaced = with(&["zip=[{loss=[\"none\", \"ria\"], training.beta=[0, 1]}]"]);
