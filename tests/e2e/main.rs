@@ -3,6 +3,7 @@
 
 mod bits;
 mod errors;
+mod experiment;
 mod harness;
 mod resume;
 mod sweep;

@@ -1,4 +1,8 @@
 //! The axes of an experiment and what overrides make of them. The main type is [`Grid`].
+//!
+//! The axes of one `[[zip]]` move together: the group crosses with the others as one axis, slower than `[axes]`. Labels
+//! name its first key where that tells its positions apart, else all of its keys. An override of one of its keys keeps
+//! the positions that have the value: any other would leave the keys beside it without theirs.
 
 use crate::PluginKind;
 use crate::axes::{self, Axis, AxisValue, Given, Located};

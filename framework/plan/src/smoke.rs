@@ -50,7 +50,15 @@ pub(crate) fn take(
         }
         problems.len() == before
     });
-    if wanted { entries } else { Vec::new() }
+    if !wanted {
+        return Vec::new();
+    }
+    // A whole plugin takes the file's place, so that keys that make no sense with it (`weights`) go with the rest.
+    let whole = |entry: &&Override| entry.value.is_string() || entry.value.get("name").is_some();
+    for kind in entries.iter().filter(whole).filter_map(|entry| PluginKind::of_path(&entry.path)) {
+        file.shift_remove(kind.as_str());
+    }
+    entries
 }
 
 /// One override for each key that leads to a value; a table in braces is a value.

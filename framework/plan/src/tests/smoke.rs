@@ -2,6 +2,7 @@
 
 use super::{Fake, HEAD, errors, plan, variants};
 use crate::{Overrides, Plan, PlanErrors, load};
+use serde_json::json;
 use std::fs;
 
 const FILE: &str = r#"
@@ -79,6 +80,16 @@ fn it_narrows_and_replaces_axes_as_the_command_line_does() {
     let text = format!("{HEAD}run.dir = \"out\"\n[smoke]\nseed = 1");
     assert_eq!(load_with(&text, true, &[]).unwrap().run.dir.to_str(), Some("out-smoke"));
     assert_eq!(load_with(&text, true, &["run.dir=x"]).unwrap().run.dir.to_str(), Some("x"));
+}
+
+#[test]
+fn a_whole_plugin_takes_the_place_of_the_files() {
+    let text = |smoke: &str| format!("{HEAD}loss = {{ name = \"ria\", power = 3 }}\n[smoke]\n{smoke}");
+    let config =
+        |smoke: &str| load_with(&text(smoke), true, &[]).unwrap().trials[0].config.loss.config.clone();
+    assert_eq!(config("loss = { name = \"ria\", lambda = 1 }"), json!({ "lambda": 1.0, "power": 2.0 }));
+    assert_eq!(config("loss = \"ria\""), json!({ "lambda": 0.1, "power": 2.0 }));
+    assert_eq!(config("loss.lambda = 1"), json!({ "lambda": 1.0, "power": 3.0 }));
 }
 
 #[test]
