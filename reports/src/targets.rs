@@ -52,7 +52,11 @@ impl TargetTable {
                 let count = first.rows.iter().find(|r| r.split == *split && r.metric == "target-iou");
                 rows.push(TargetRow {
                     localizer: name.unwrap_or("-").to_owned(),
-                    variants: if group.len() == all.len() { "all".to_owned() } else { names(run, &group) },
+                    variants: if group.len() == all.len() {
+                        "all that use boxes".to_owned()
+                    } else {
+                        names(run, &group)
+                    },
                     split: split.clone(),
                     cor_loc: stats(cor_loc, Unit::Fraction),
                     iou: stats(iou, Unit::Number),

@@ -110,7 +110,7 @@ fn a_smoke_run_is_small_and_goes_beside_the_real_one() {
         .fovea(&["run", "bare.toml", "--smoke"])
         .fails(2, &["bare.toml:", "smoke", "training.epochs = 2"]);
     workspace.write("typo.toml", format!("{SMALL}\n[smoke]\ntraining.epohcs = 1\n"));
-    workspace.fovea(&["plan", "typo.toml"]).fails(2, &["typo.toml:28:10", "did you mean `epochs`?"]);
+    workspace.fovea(&["plan", "typo.toml"]).fails(2, &["typo.toml:30:10", "did you mean `epochs`?"]);
 }
 
 #[test]

@@ -265,7 +265,7 @@ fn a_smoke_run_says_so_and_answers_nothing() {
 fn target_boxes_are_judged_once_for_all_losses() {
     let dir = tempfile::tempdir().unwrap();
     let store = complete(dir.path());
-    let row = "<th scope=\"row\">center-box</th><td>all</td><td>train</td><td class=\"number\">37.5 ± 0.0</td>\
+    let row = "<th scope=\"row\">center-box</th><td>all that use boxes</td><td>train</td><td class=\"number\">37.5 ± 0.0</td>\
                <td class=\"number\">0.438 ± 0.000</td><td class=\"number\">512</td><td class=\"number\">9</td>";
     assert!(page(&build(&store).unwrap()).contains(row));
     let mut plan = store.read_plan().unwrap();
