@@ -220,7 +220,7 @@ fn published_numbers_stand_beside_ours() {
     let summary = build(&store).unwrap();
     // Accuracies of two seeds: 0.80 and 0.82. RFS: -0.02 and -0.01.
     let expected = "\
-variant   metric                            published           ours n difference source
+variant   metric                          published           ours n difference source
 ──────────────────────────────────────────────────────────────────────────────────────────
 loss=none accuracy on test               90.0 ± 1.0     81.0 ± 1.4 2       -9.0 Nobody <1>
 loss=none RFS on test-unbiased, gaussian     -0.100 -0.015 ± 0.007 2     +0.085 Nobody <1>
