@@ -41,6 +41,9 @@ struct CheckArgs {
     /// Changes to it: `dataset=rival10`, `dataset.root=/data/RIVAL10`.
     #[arg(value_name = "KEY=VALUE")]
     overrides: Vec<String>,
+    /// Apply the experiment's `[smoke]` table.
+    #[arg(long)]
+    smoke: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -71,7 +74,7 @@ pub(crate) fn main(args: &Args) -> Outcome {
 fn check(args: &CheckArgs) -> Outcome {
     let (registry, base_dir) = (built_in::registry(), plan::base_dir());
     let catalog = Catalog::new(registry.clone(), base_dir.clone()).unread();
-    let plan = plan::load_with(&args.config, &args.overrides, &catalog)?;
+    let plan = plan::load_with(&args.config, args.smoke, &args.overrides, &catalog)?;
     let (mut unreadable, mut documents) = (0, Vec::new());
     for plugin in check::datasets(&plan) {
         let dataset = check::open(plugin, &base_dir, &registry).map_err(|e| Failure::new(Exit::Files, e))?;

@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use crate::{Failure, Outcome, built_in};
+use fovea_datasets::{Rival10Demo, write_rival10_demo};
 use fovea_engine::catalog::Catalog;
 use fovea_orchestrator::TrialStatus;
 use fovea_plan::{Overrides, Plan};
@@ -17,16 +18,31 @@ pub(crate) struct Args {
     /// Changes to it: `training.epochs=3`, `loss=ria`, `axes.seed=[0,1,2]`.
     #[arg(value_name = "KEY=VALUE")]
     overrides: Vec<String>,
+    /// Apply the experiment's `[smoke]`, which makes it tiny; as with `fovea run --smoke`.
+    #[arg(long)]
+    smoke: bool,
 }
 
+/// A small tree in RIVAL10's layout that `--smoke` makes where there is none, for experiments that need RIVAL10.
+const SMOKE_TREE: &str = "runs/.cache/smoke/RIVAL10";
+const SMOKE: Rival10Demo = Rival10Demo { train: 160, test: 40, size: 64 };
+
 /// Loads an experiment with what the environment and the command line change.
-pub(crate) fn load(file: &Path, overrides: &[String]) -> Result<Plan, Failure> {
-    load_with(file, overrides, &Catalog::new(built_in::registry(), base_dir()))
+pub(crate) fn load(file: &Path, smoke: bool, overrides: &[String]) -> Result<Plan, Failure> {
+    load_with(file, smoke, overrides, &Catalog::new(built_in::registry(), base_dir()))
 }
 
 /// As [`load`], with a catalog of the caller's.
-pub(crate) fn load_with(file: &Path, overrides: &[String], catalog: &Catalog) -> Result<Plan, Failure> {
-    fovea_plan::load(file, &Overrides::from_process(overrides.to_vec()), catalog)
+pub(crate) fn load_with(
+    file: &Path,
+    smoke: bool,
+    overrides: &[String],
+    catalog: &Catalog,
+) -> Result<Plan, Failure> {
+    if smoke {
+        write_rival10_demo(Path::new(SMOKE_TREE), SMOKE).map_err(|e| Failure::new(Exit::Files, e))?;
+    }
+    fovea_plan::load(file, &Overrides::from_process(smoke, overrides.to_vec()), catalog)
         .map_err(|errors| Failure { message: errors.to_string(), exit: Exit::Usage })
 }
 
@@ -36,7 +52,7 @@ pub(crate) fn base_dir() -> PathBuf {
 }
 
 pub(crate) fn main(args: &Args) -> Outcome {
-    let plan = load(&args.file, &args.overrides)?;
+    let plan = load(&args.file, args.smoke, &args.overrides)?;
     let store = RunStore::new(&plan.run.dir);
     let states = fovea_orchestrator::status(&plan, &store).map_err(|e| Failure::new(Exit::Files, e))?;
     print!("{}", listing(&plan, &states));
@@ -44,7 +60,9 @@ pub(crate) fn main(args: &Args) -> Outcome {
 }
 
 fn listing(plan: &Plan, states: &[TrialStatus]) -> String {
-    let mut text = format!("{}: {} trials in {}\n", plan.name, plan.trials.len(), plan.run.dir.display());
+    let smoke = if plan.smoke { "smoke run, " } else { "" };
+    let dir = plan.run.dir.display();
+    let mut text = format!("{}: {smoke}{} trials in {dir}\n", plan.name, plan.trials.len());
     let width = plan.trials.iter().map(|t| t.variant.chars().count()).max().unwrap_or(0).max(7);
     let _ = writeln!(
         text,

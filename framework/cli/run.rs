@@ -15,10 +15,14 @@ pub(crate) struct Args {
     /// Changes to it: `training.epochs=3`, `loss=ria`, `device=cuda:0`, `axes.seed=[0,1,2]`.
     #[arg(value_name = "KEY=VALUE")]
     overrides: Vec<String>,
+    /// Apply the experiment's `[smoke]`, which makes it tiny, to see that it runs; the run goes to `runs/NAME-smoke`.
+    /// A small tree in RIVAL10's layout is made in `runs/.cache/smoke/RIVAL10` first.
+    #[arg(long)]
+    smoke: bool,
 }
 
 pub(crate) fn main(args: &Args) -> Outcome {
-    let plan = plan::load(&args.file, &args.overrides)?;
+    let plan = plan::load(&args.file, args.smoke, &args.overrides)?;
     fovea_engine::device::check(plan.device).map_err(|e| Failure::new(Exit::Device, e))?;
     let binary = std::env::current_exe()
         .map_err(|e| Failure::new(Exit::Files, format!("cannot find the fovea program: {e}")))?;

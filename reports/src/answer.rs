@@ -29,6 +29,13 @@ impl Answer {
             lead.push("No trial has been measured yet, so there is no answer yet.".to_owned());
             return Self { lead, findings: Vec::new(), caveat: None };
         }
+        if run.smoke {
+            lead.push(
+                "A smoke run shows that the experiment runs from data to report; it answers nothing."
+                    .to_owned(),
+            );
+            return Self { lead, findings: Vec::new(), caveat: None };
+        }
         if open > 0 {
             lead.push(format!(
                 "This report covers {} of {} planned trials; the others have no numbers (see Status).",

@@ -1,8 +1,10 @@
 //! From records to tables and a report. The main function is [`build`].
 
 use crate::answer::Answer;
+use crate::reference::References;
 use crate::run::{Run, Status};
 use crate::summary::Summary;
+use crate::targets::TargetTable;
 use crate::text::ResultsTable;
 use crate::{ReportError, figures, gallery, html, measures, tables};
 use fovea_records::RunStore;
@@ -13,7 +15,8 @@ use std::path::PathBuf;
 pub struct ReportSummary {
     /// The page.
     pub index: PathBuf,
-    /// Results as plain text with aligned columns, one line per variant; ends with a newline.
+    /// Results as plain text with aligned columns, one line per variant, and published numbers where there are any;
+    /// ends with a newline.
     pub table: String,
     /// Planned trials.
     pub trials: usize,
@@ -33,8 +36,9 @@ pub fn build(store: &RunStore) -> Result<ReportSummary, ReportError> {
     let summary = Summary::of(&run);
     let measures = measures::headline(&run, &summary);
     let table = ResultsTable::new(&run, &measures);
+    let references = References::new(&run, &summary);
 
-    tables::write(store, &run, &summary)?;
+    tables::write(store, &run, &summary, &references)?;
     let figures = figures::draw(store, &run, &summary, &measures)?;
     let mut problems = run.problems.clone();
     let gallery = gallery::draw(store, &run, &mut problems)?;
@@ -44,6 +48,8 @@ pub fn build(store: &RunStore) -> Result<ReportSummary, ReportError> {
             run: &run,
             answer: Answer::new(&run, &measures),
             results: &table,
+            references: references.table(),
+            targets: TargetTable::new(&run, &summary),
             figures,
             gallery,
             problems,
@@ -51,7 +57,10 @@ pub fn build(store: &RunStore) -> Result<ReportSummary, ReportError> {
     )?;
     Ok(ReportSummary {
         index,
-        table: table.render(),
+        table: match references.table() {
+            Some(references) => format!("{}\n{}", table.render(), references.render()),
+            None => table.render(),
+        },
         trials: run.trials.len(),
         done: run.count(Status::Done),
         failed: run.count(Status::Diverged) + run.count(Status::Failed),

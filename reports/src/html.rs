@@ -6,7 +6,9 @@ use crate::config::ConfigView;
 use crate::figures::Figures;
 use crate::format::{duration, plural};
 use crate::gallery::Gallery;
-use crate::run::{Run, Status};
+use crate::reference::ReferenceTable;
+use crate::run::{Run, SMOKE, Status};
+use crate::targets::TargetTable;
 use crate::text::ResultsTable;
 use base64::Engine as _;
 use fovea_records::store::write_atomic;
@@ -26,6 +28,10 @@ pub(crate) struct Contents<'a> {
     pub(crate) answer: Answer,
     /// The results table.
     pub(crate) results: &'a ResultsTable,
+    /// Published numbers.
+    pub(crate) references: Option<ReferenceTable>,
+    /// Quality of the target boxes.
+    pub(crate) targets: Option<TargetTable>,
     /// Figures.
     pub(crate) figures: Figures,
     /// Gallery.
@@ -121,10 +127,13 @@ pub(crate) fn write(store: &RunStore, contents: &Contents) -> Result<PathBuf, Re
     environment.add_template("report.html", TEMPLATE)?;
     let page = environment.get_template("report.html")?.render(context! {
         name => run.name.as_str(),
+        smoke => run.smoke.then_some(SMOKE),
         question => run.question.as_deref(),
         size,
         answer => serde_value(&contents.answer),
         results => serde_value(contents.results),
+        references => contents.references.as_ref().map(serde_value),
+        targets => contents.targets.as_ref().map(serde_value),
         statuses => serde_value(&statuses),
         trials => serde_value(&trials),
         problems => serde_value(&contents.problems),

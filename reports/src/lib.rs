@@ -5,6 +5,7 @@
 //!
 //! - `run`: what was read, every trial with its status; unreadable files become listed problems, never panics.
 //! - `stats`, `summary`, `measures`: mean, spread, t intervals, deltas to the baseline paired by seed.
+//! - `reference`: published numbers beside ours. `targets`: how good the localizer's boxes were.
 //! - `tables`: the Polars tables. `text`: the table for the terminal. `answer`: the findings in words.
 //! - `figures`, `gallery`: what is drawn. `html`: the page.
 
@@ -17,10 +18,12 @@ mod format;
 mod gallery;
 mod html;
 mod measures;
+mod reference;
 mod run;
 mod stats;
 mod summary;
 mod tables;
+mod targets;
 mod text;
 
 pub use build::{ReportSummary, build};

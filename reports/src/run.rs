@@ -1,12 +1,16 @@
 //! A run as its records tell it. The main type is [`Run`].
 
 use fovea_records::{
-    Done, GalleryItem, JournalEntry, MetricRow, PlannedTrial, RunStore, TrialEvent, TrialId, TrialOutcome,
+    Done, GalleryItem, JournalEntry, MetricRow, PlannedTrial, Reference, RunStore, TrialEvent, TrialId,
+    TrialOutcome,
 };
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::ReportError;
+
+/// Said of smoke runs wherever their numbers are.
+pub(crate) const SMOKE: &str = "Smoke run: tiny data and narrow models; numbers mean nothing.";
 
 /// Where a trial stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,7 +78,7 @@ impl Trial {
 pub(crate) struct Variant {
     /// Label as planned (`loss=ria`).
     pub(crate) name: String,
-    /// The axis value alone where there is only one axis beside the seed (`ria`).
+    /// The axis value alone where labels are made of only one axis (`ria`).
     pub(crate) short: String,
     /// Indices into [`Run::trials`], by seed.
     pub(crate) trials: Vec<usize>,
@@ -85,6 +89,10 @@ pub(crate) struct Variant {
 pub(crate) struct Run {
     /// Name of the experiment.
     pub(crate) name: String,
+    /// Whether it only shows that the experiment runs.
+    pub(crate) smoke: bool,
+    /// Published numbers to compare with.
+    pub(crate) references: Vec<Reference>,
     /// What it asks.
     pub(crate) question: Option<String>,
     /// The command that makes or continues the run.
@@ -119,7 +127,10 @@ impl Run {
 
         let mut variants: Vec<Variant> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
-        let free_axes: Vec<&String> = plan.axes.iter().filter(|a| *a != "seed").collect();
+        let free_axes: Vec<&String> = match plan.label_axes.is_empty() {
+            true => plan.axes.iter().filter(|a| *a != "seed").collect(),
+            false => plan.label_axes.iter().collect(),
+        };
         for (position, trial) in plan.trials.iter().enumerate() {
             let place = *places.entry(trial.variant.clone()).or_insert_with(|| {
                 let name = if trial.variant.is_empty() { "all trials" } else { &trial.variant };
@@ -164,6 +175,8 @@ impl Run {
         }
         Ok(Self {
             name: plan.name,
+            smoke: plan.smoke,
+            references: plan.references,
             question: plan.question,
             command: plan.command,
             axes: plan.axes,

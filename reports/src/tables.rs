@@ -1,6 +1,7 @@
-//! The Polars tables: `metrics`, `summary` and `trials`, each as Parquet and as CSV.
+//! The Polars tables: `metrics`, `summary`, `trials` and `reference`, each as Parquet and as CSV.
 
 use crate::ReportError;
+use crate::reference::{Compared, References};
 use crate::run::Run;
 use crate::stats::Stats;
 use crate::summary::{self, Key, Summary};
@@ -9,10 +10,16 @@ use fovea_records::store::write_atomic;
 use polars::prelude::*;
 
 /// Writes all tables below `tables/`.
-pub(crate) fn write(store: &RunStore, run: &Run, summary: &Summary) -> Result<(), ReportError> {
+pub(crate) fn write(
+    store: &RunStore,
+    run: &Run,
+    summary: &Summary,
+    references: &References<'_>,
+) -> Result<(), ReportError> {
     save(store, "metrics", metrics(run))?;
     save(store, "summary", statistics(run, summary))?;
-    save(store, "trials", trials(run))
+    save(store, "trials", trials(run))?;
+    save(store, "reference", published(references))
 }
 
 fn save(store: &RunStore, name: &'static str, frame: PolarsResult<DataFrame>) -> Result<(), ReportError> {
@@ -126,4 +133,30 @@ fn trials(run: &Run) -> PolarsResult<DataFrame> {
         Column::new("reason".into(), trials.iter().map(|t| t.reason.as_deref()).collect::<Vec<_>>()),
     ];
     DataFrame::new(trials.len(), columns)
+}
+
+/// One line per published number; empty where the experiment gives none.
+fn published(references: &References<'_>) -> PolarsResult<DataFrame> {
+    let all = &references.0;
+    let text = |name: &str, value: &dyn Fn(&Compared) -> Option<String>| {
+        Column::new(name.into(), all.iter().map(value).collect::<Vec<_>>())
+    };
+    let number = |name: &str, value: &dyn Fn(&Compared) -> Option<f64>| {
+        Column::new(name.into(), all.iter().map(value).collect::<Vec<_>>())
+    };
+    let columns = vec![
+        text("variant", &|c| Some(c.published.variant.clone())),
+        text("split", &|c| Some(c.published.split.clone())),
+        text("metric", &|c| Some(c.published.metric.clone())),
+        text("noise", &|c| c.published.noise.clone()),
+        number("level", &|c| c.published.level),
+        number("published", &|c| Some(c.published.value)),
+        number("published_sd", &|c| c.published.sd),
+        Column::new("n".into(), all.iter().map(|c| c.ours.map_or(0, |s| s.n as u64)).collect::<Vec<_>>()),
+        number("mean", &|c| c.ours.map(|s| s.mean)),
+        number("sd", &|c| c.ours.and_then(|s| s.sd)),
+        number("difference", &|c| c.difference()),
+        text("source", &|c| Some(c.published.source.clone())),
+    ];
+    DataFrame::new(all.len(), columns)
 }

@@ -2,7 +2,7 @@
 
 use crate::format;
 use crate::measures::{Measure, MeasureKind};
-use crate::run::{Run, Status};
+use crate::run::{Run, SMOKE, Status};
 use serde::Serialize;
 
 /// A results table: one row per variant, one column per headline number.
@@ -99,23 +99,7 @@ impl ResultsTable {
         lines.extend(
             self.rows.iter().map(|r| r.cells.iter().enumerate().map(|(c, cell)| marked(cell, c)).collect()),
         );
-        let width = |text: &str| text.chars().count();
-        let widths: Vec<usize> =
-            (0..self.headings.len()).map(|c| lines.iter().map(|l| width(&l[c])).max().unwrap_or(0)).collect();
-        let mut text = String::new();
-        for (number, line) in lines.iter().enumerate() {
-            let cells = line.iter().enumerate().map(|(c, cell)| {
-                let space = " ".repeat(widths[c] - width(cell));
-                if left(c) { format!("{cell}{space}") } else { format!("{space}{cell}") }
-            });
-            let joined = cells.collect::<Vec<_>>().join(" ");
-            text.push_str(joined.trim_end());
-            text.push('\n');
-            if number == 1 {
-                text.push_str(&"─".repeat(widths.iter().sum::<usize>() + widths.len() - 1));
-                text.push('\n');
-            }
-        }
+        let mut text = aligned(&lines, 2, left);
         for note in &self.notes {
             text.push_str(note);
             text.push('\n');
@@ -124,8 +108,34 @@ impl ResultsTable {
     }
 }
 
+/// Lines of cells with aligned columns, those of `left` to the left, and a rule below the headings.
+pub(crate) fn aligned(lines: &[Vec<String>], headings: usize, left: impl Fn(usize) -> bool) -> String {
+    let width = |text: &str| text.chars().count();
+    let columns = lines.first().map_or(0, Vec::len);
+    let widths: Vec<usize> =
+        (0..columns).map(|c| lines.iter().map(|l| width(&l[c])).max().unwrap_or(0)).collect();
+    let mut text = String::new();
+    for (number, line) in lines.iter().enumerate() {
+        let cells = line.iter().enumerate().map(|(c, cell)| {
+            let space = " ".repeat(widths[c] - width(cell));
+            if left(c) { format!("{cell}{space}") } else { format!("{space}{cell}") }
+        });
+        let joined = cells.collect::<Vec<_>>().join(" ");
+        text.push_str(joined.trim_end());
+        text.push('\n');
+        if number + 1 == headings {
+            text.push_str(&"─".repeat(widths.iter().sum::<usize>() + widths.len().saturating_sub(1)));
+            text.push('\n');
+        }
+    }
+    text
+}
+
 fn notes(run: &Run, measures: &[Measure], marked: bool) -> Vec<String> {
     let mut notes = Vec::new();
+    if run.smoke {
+        notes.push(SMOKE.to_owned());
+    }
     if measures.is_empty() {
         notes.push("No trial has been measured yet.".to_owned());
     } else {

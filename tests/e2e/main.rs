@@ -4,6 +4,7 @@
 mod bits;
 mod data;
 mod errors;
+mod experiment;
 mod harness;
 mod resume;
 mod sweep;

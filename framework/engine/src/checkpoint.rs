@@ -44,16 +44,23 @@ impl Checkpoint {
         Self { dir: dir.into() }
     }
 
+    /// Folders of checkpoints, also those that a crash left half written or half removed.
+    fn folders(&self) -> Vec<PathBuf> {
+        let is_one = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("epoch-") || name.starts_with(".epoch-")
+        };
+        let Ok(entries) = fs::read_dir(&self.dir) else { return Vec::new() };
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_one).collect()
+    }
+
     /// Folder of the newest complete checkpoint.
     fn newest(&self) -> Option<PathBuf> {
-        let mut found: Vec<PathBuf> = fs::read_dir(&self.dir)
-            .ok()?
-            .filter_map(|e| Some(e.ok()?.path()))
-            .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("epoch-")))
-            .filter(|p| p.join(PROGRESS).exists())
-            .collect();
-        found.sort();
-        found.pop()
+        let complete = |path: &PathBuf| {
+            path.join(PROGRESS).exists()
+                && !path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'))
+        };
+        self.folders().into_iter().filter(complete).max()
     }
 
     /// Whether there is one.
@@ -125,7 +132,7 @@ impl Checkpoint {
     /// # Errors
     /// When a folder cannot be removed.
     pub fn clear(&self) -> Result<(), EngineError> {
-        while let Some(dir) = self.newest() {
+        for dir in self.folders() {
             fs::remove_dir_all(&dir).map_err(|e| failed("remove", &dir, &e))?;
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! The axes of a grid. The main type is [`Axis`].
 
 use crate::PluginKind;
+use crate::catalog::plugin_table;
 use crate::errors::{At, Issue};
 use crate::shape::{Shape, found};
 use crate::spans::{Source, join};
@@ -14,6 +15,16 @@ pub(crate) enum Given {
     File(Vec<String>),
     /// In an override.
     Override(String),
+}
+
+impl Given {
+    /// The place of something within it.
+    pub(crate) fn below(&self, keys: &[String]) -> Self {
+        match self {
+            Self::File(path) => Self::File(path.iter().chain(keys).cloned().collect()),
+            Self::Override(text) => Self::Override(text.clone()),
+        }
+    }
 }
 
 /// One value of an axis.
@@ -32,6 +43,10 @@ pub(crate) struct Axis {
     pub(crate) path: Vec<String>,
     pub(crate) values: Vec<AxisValue>,
     pub(crate) given: Given,
+    /// The `[[zip]]` whose axes it moves together with, counted from 0; `None` for an axis of `[axes]`.
+    pub(crate) zip: Option<usize>,
+    /// Whether it stands in the labels of variants.
+    pub(crate) shown: bool,
 }
 
 impl Axis {
@@ -50,10 +65,29 @@ impl Axis {
         PluginKind::of_path(&self.path)
     }
 
+    /// The positions of the values that a user means by `wanted`: those that are equal to it or have it as label, else
+    /// those of the plugin of this name.
+    pub(crate) fn matching(&self, wanted: &Value) -> Vec<usize> {
+        let positions = |fits: &dyn Fn(&AxisValue) -> bool| -> Vec<usize> {
+            (0..self.values.len()).filter(|&position| fits(&self.values[position])).collect()
+        };
+        let equal = positions(&|entry| {
+            let numbers = entry.value.as_f64().zip(wanted.as_f64());
+            let own_label = entry.value.get("label").and_then(Value::as_str);
+            numbers.map_or_else(|| plugin_table(&entry.value) == plugin_table(wanted), |(a, b)| a == b)
+                || wanted.as_str().is_some_and(|text| entry.label == text || own_label == Some(text))
+        });
+        match wanted.as_str() {
+            Some(name) if equal.is_empty() => {
+                positions(&|entry| entry.value.get("name").and_then(Value::as_str) == Some(name))
+            }
+            _ => equal,
+        }
+    }
+
     /// Sets the labels, taking `label` keys out of the values. `base` is the document without axes.
     pub(crate) fn label(&mut self, base: &Value) -> Vec<Located> {
         let mut problems = Vec::new();
-        let name = self.name();
         let base = self.path.iter().try_fold(base, |value, key| value.get(key)).and_then(Value::as_object);
         let is_plugin = self.plugin().is_some();
         for index in 0..self.values.len() {
@@ -63,23 +97,22 @@ impl Axis {
                 Some(Value::String(label)) if !label.trim().is_empty() => label,
                 Some(other) => {
                     let message = format!("a label is text in quotes, found {}", found(&other));
-                    let path = vec!["axes".to_owned(), name.clone()];
-                    problems.push(Located {
-                        given: entry.given.clone(),
-                        issue: Issue::new(path, At::Value, message),
-                    });
+                    let issue = Issue::new(key(self.zip, &self.path), At::Value, message);
+                    problems.push(Located { given: entry.given.clone(), issue });
                     continue;
                 }
                 None => label(&entry.value, base, is_plugin),
             };
             let label = self.values[index].label.clone();
-            if let Some(first) = self.values[..index].iter().find(|earlier| earlier.label == label) {
+            let twin = self.values[..index].iter().find(|earlier| earlier.label == label);
+            // In a [[zip]] the other keys may tell equal values apart.
+            if let Some(first) = twin.filter(|_| self.zip.is_none()) {
                 // Equal values are told apart by nothing; different ones would be averaged together.
                 let message = match first.value == self.values[index].value {
                     true => format!("the value {label} is listed twice"),
                     false => format!("two values have the label `{label}`"),
                 };
-                let issue = Issue::new(vec!["axes".to_owned(), name.clone()], At::Value, message);
+                let issue = Issue::new(key(self.zip, &self.path), At::Value, message);
                 problems.push(Located { given: self.values[index].given.clone(), issue });
             }
         }
@@ -94,26 +127,33 @@ pub(crate) struct Located {
     pub(crate) issue: Issue,
 }
 
-/// Reads the file's `[axes]`, in declared order.
-pub(crate) fn read(axes: &Value, source: &Source) -> (Vec<Axis>, Vec<Located>) {
-    let (mut found, mut problems) = (Vec::new(), Vec::new());
-    flatten(axes, &["axes".to_owned()], &mut found);
+/// Reads `[axes]` or one `[[zip]]`, in the order of the text.
+pub(crate) fn read(
+    table: &Value,
+    given: &Given,
+    zip: Option<usize>,
+    source: &Source,
+) -> (Vec<Axis>, Vec<Located>) {
+    if !table.is_object() {
+        let message = "expected a table with one list per axis";
+        let issue = Issue::new(key(zip, &[]), At::Value, message);
+        return (Vec::new(), vec![Located { given: given.clone(), issue }]);
+    }
+    let mut found = Vec::new();
+    flatten(table, &[], &mut found);
     // TOML groups `a.x`, `b`, `a.y` by table; the order of the text is the order of the axes.
-    found.sort_by_key(|(path, _)| source.position(path));
-    let mut result: Vec<Axis> = Vec::new();
-    for (place, value) in found {
-        match axis(&place[1..], value, Given::File(place.clone())) {
-            Ok(axis) => match result.iter().find(|other| other.path == axis.path) {
-                Some(_) => {
-                    let issue = Issue::new(axes_path(&axis.path), At::Key, "this axis is declared twice");
-                    problems.push(Located { given: Given::File(place), issue });
-                }
-                None => result.push(axis),
-            },
+    found.sort_by_key(|(keys, _)| match given.below(keys) {
+        Given::File(path) => source.position(&path),
+        Given::Override(_) => 0,
+    });
+    let (mut axes, mut problems) = (Vec::new(), Vec::new());
+    for (keys, value) in found {
+        match axis(&keys, value, given.below(&keys), zip) {
+            Ok(axis) => axes.push(axis),
             Err(problem) => problems.push(problem),
         }
     }
-    (result, problems)
+    (axes, problems)
 }
 
 fn flatten<'a>(value: &'a Value, path: &[String], found: &mut Vec<(Vec<String>, &'a Value)>) {
@@ -127,12 +167,16 @@ fn flatten<'a>(value: &'a Value, path: &[String], found: &mut Vec<(Vec<String>, 
     }
 }
 
-/// An axis from its keys below `axes` and its list.
-pub(crate) fn axis(keys: &[String], value: &Value, given: Given) -> Result<Axis, Located> {
-    let path: Vec<String> =
-        keys.iter().flat_map(|key| key.split('.')).map(|key| key.trim().to_owned()).collect();
+/// An axis from its keys below `axes` or a `zip`, and its list.
+pub(crate) fn axis(
+    keys: &[String],
+    value: &Value,
+    given: Given,
+    zip: Option<usize>,
+) -> Result<Axis, Located> {
+    let path = split(keys);
     let problem = |at, message: String, help: Option<String>| {
-        let issue = Issue::new(axes_path(&path), at, message).help(help);
+        let issue = Issue::new(key(zip, &path), at, message).help(help);
         Located { given: given.clone(), issue }
     };
     let Value::Array(list) = value else {
@@ -155,18 +199,18 @@ pub(crate) fn axis(keys: &[String], value: &Value, given: Given) -> Result<Axis,
         let message = format!("`{}` is no part of a trial, so it cannot be an axis", path.join("."));
         return Err(problem(At::Key, message, None));
     }
-    let values =
-        list.iter().enumerate().filter(|(_, value)| !value.is_null()).map(|(index, value)| AxisValue {
-            value: value.clone(),
-            label: String::new(),
-            given: match &given {
-                Given::File(place) => Given::File(join(place, &index.to_string())),
-                Given::Override(text) => Given::Override(text.clone()),
-            },
-        });
+    let values = list.iter().enumerate().filter(|(_, value)| !value.is_null()).map(|(index, value)| {
+        AxisValue { value: value.clone(), label: String::new(), given: given.below(&[index.to_string()]) }
+    });
     let values = values.collect();
     let (path, values) = plugin_name(path, values);
-    Ok(Axis { path, values, given })
+    let shown = path != ["seed"];
+    Ok(Axis { path, values, given, zip, shown })
+}
+
+/// Keys, split at their dots: `"training.epochs"` in quotes means `training.epochs`.
+pub(crate) fn split(keys: &[String]) -> Vec<String> {
+    keys.iter().flat_map(|key| key.split('.')).map(|key| key.trim().to_owned()).collect()
 }
 
 /// `loss.name = ["none", "ria"]` means `loss = ["none", "ria"]`: another plugin's keys must not stay behind.
@@ -183,15 +227,15 @@ fn plugin_name(path: Vec<String>, values: Vec<AxisValue>) -> (Vec<String>, Vec<A
 pub(crate) fn check_path(axis: &Axis, shape: &Shape) -> Result<(), Located> {
     shape.at(&axis.path).map(|_| ()).map_err(|mut issue| {
         issue.message = format!("there is no key `{}`", issue.path.join("."));
-        issue.path = axes_path(&axis.path);
+        issue.path = key(axis.zip, &axis.path);
         Located { given: axis.given.clone(), issue }
     })
 }
 
-fn axes_path(path: &[String]) -> Vec<String> {
-    let mut full = vec!["axes".to_owned()];
-    full.extend(path.iter().cloned());
-    full
+/// What messages call an axis: `axes.loss`, or `zip.loss` in a `[[zip]]`.
+pub(crate) fn key(zip: Option<usize>, path: &[String]) -> Vec<String> {
+    let table = if zip.is_some() { "zip" } else { "axes" };
+    std::iter::once(table.to_owned()).chain(path.iter().cloned()).collect()
 }
 
 /// How a value is shown: what of it differs from the base.
@@ -211,6 +255,12 @@ fn label(value: &Value, base: Option<&Map<String, Value>>, is_plugin: bool) -> S
         (Some(name), false) => format!("{name}({})", differing.join(", ")),
         (None, _) => format!("{{{}}}", differing.join(", ")),
     }
+}
+
+/// A value in a list of values to choose from: its label or its plugin's name where it has one.
+pub(crate) fn short(value: &Value) -> String {
+    let text = ["label", "name"].into_iter().find_map(|key| value.get(key).and_then(Value::as_str));
+    text.map_or_else(|| plain(value), str::to_owned)
 }
 
 fn plain(value: &Value) -> String {

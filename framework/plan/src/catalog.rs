@@ -1,7 +1,8 @@
 //! What the plan asks about plugins. The main type is [`PluginCatalog`].
 
 use crate::PluginConfig;
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::fmt;
 
 /// The kinds of plugins that a trial names, each with a table of its own in the document.
@@ -47,6 +48,14 @@ impl PluginKind {
             [key] => Self::from_key(key),
             _ => None,
         }
+    }
+}
+
+/// A plugin given as plain text is the table that only names it.
+pub(crate) fn plugin_table(value: &Value) -> Cow<'_, Value> {
+    match value {
+        Value::String(name) => Cow::Owned(json!({ "name": name })),
+        other => Cow::Borrowed(other),
     }
 }
 

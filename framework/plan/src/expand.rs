@@ -1,10 +1,13 @@
 //! From layers to grid points to trials. The main type is `Expansion`.
 
-use crate::axes::Axis;
+use crate::axes::{self, Axis};
 use crate::check;
 use crate::errors::{At, Issue, Location, PlanError, did_you_mean};
-use crate::layers::{self, Layers, Override};
+use crate::grid::groups;
+use crate::layers::{self, Layers};
+use crate::overrides::Override;
 use crate::plan::{Plan, RunConfig, Stage, Trial};
+use crate::references;
 use crate::shape::Shape;
 use crate::spec::ExperimentSpec;
 use crate::{
@@ -27,7 +30,8 @@ pub(crate) fn expand(
     catalog: &dyn PluginCatalog,
     mut errors: Vec<PlanError>,
 ) -> Result<Plan, PlanErrors> {
-    let size = layers.axes.iter().try_fold(1u128, |size, axis| size.checked_mul(axis.values.len() as u128));
+    let size =
+        groups(&layers.axes).try_fold(1u128, |size, group| size.checked_mul(group[0].values.len() as u128));
     let size = match size {
         Some(size) if size <= MOST_TRIALS => size as usize,
         _ => {
@@ -55,13 +59,16 @@ pub(crate) fn expand(
         return Err(PlanErrors::new(expansion.errors));
     };
     let baseline = expansion.baseline(&spec, &trials);
-    let (Some(baseline), Ok(device)) = (baseline, spec.device.parse::<DeviceRequest>()) else {
+    let references = references::resolve(layers, &trials, &mut expansion.errors);
+    let device = spec.device.parse::<DeviceRequest>().ok().filter(|_| expansion.errors.is_empty());
+    let (Some(baseline), Some(device)) = (baseline, device) else {
         return Err(PlanErrors::new(expansion.errors));
     };
+    let folder = if layers.smoke { format!("{}-smoke", spec.name) } else { spec.name.clone() };
     let stages = share_stages(&mut trials);
     Ok(Plan {
         run: RunConfig {
-            dir: spec.run.dir.map_or_else(|| PathBuf::from("runs").join(&spec.name), PathBuf::from),
+            dir: spec.run.dir.map_or_else(|| PathBuf::from("runs").join(folder), PathBuf::from),
             cache: PathBuf::from(spec.run.cache),
             workers: spec.run.workers,
             threads: spec.run.threads,
@@ -69,8 +76,12 @@ pub(crate) fn expand(
         name: spec.name,
         question: spec.question,
         device,
+        smoke: layers.smoke,
         axes: layers.axes.iter().map(Axis::name).collect(),
+        label_axes: layers.axes.iter().filter(|axis| axis.shown).map(Axis::name).collect(),
         baseline: Some(baseline),
+        // A smoke run's numbers mean nothing, beside published ones least of all.
+        references: if layers.smoke { Vec::new() } else { references },
         trials,
         stages,
         command: String::new(),
@@ -81,8 +92,11 @@ pub(crate) fn expand(
 
 fn too_large(layers: &Layers, size: Option<u128>) -> PlanError {
     let size = size.map_or_else(|| "more than 2^128".to_owned(), |size| size.to_string());
-    let factors: Vec<String> =
-        layers.axes.iter().map(|axis| format!("{} ({})", axis.name(), axis.values.len())).collect();
+    let factors = groups(&layers.axes).map(|group| {
+        let names: Vec<String> = group.iter().map(Axis::name).collect();
+        format!("{} ({})", names.join(" with "), group[0].values.len())
+    });
+    let factors: Vec<String> = factors.collect();
     PlanError {
         location: layers.source.locate(&["axes".to_owned()], At::Key),
         key: Some("axes".to_owned()),
@@ -109,7 +123,7 @@ struct Expansion<'a> {
     errors: Vec<PlanError>,
     /// Axes in the order in which they are applied: outer keys before inner ones.
     order: Vec<usize>,
-    /// How each axis is called in a variant; `None` for the seed.
+    /// How each axis is called in a variant; `None` where labels leave it out.
     short_names: Vec<Option<String>>,
     names: HashMap<PluginKind, Vec<String>>,
     resolved: HashMap<(PluginKind, String, String), Result<PluginConfig, Vec<PluginIssue>>>,
@@ -139,14 +153,17 @@ impl<'a> Expansion<'a> {
         }
     }
 
-    /// The grid point of an index, the last axis fastest.
+    /// The grid point of an index, the last axis fastest; the axes of a `[[zip]]` are one.
     fn point(&mut self, index: usize) -> Point<'a> {
         let axes = &self.layers.axes;
         let mut rest = index;
         let mut choice = vec![0; axes.len()];
-        for (place, axis) in choice.iter_mut().zip(axes).rev() {
-            *place = rest % axis.values.len();
-            rest /= axis.values.len();
+        let mut end = axes.len();
+        for group in groups(axes).rev() {
+            let (start, values) = (end - group.len(), group[0].values.len());
+            choice[start..end].fill(rest % values);
+            rest /= values;
+            end = start;
         }
         let mut document = self.layers.base.clone();
         let mut replaced = vec![false; axes.len()];
@@ -272,7 +289,8 @@ impl<'a> Expansion<'a> {
     fn exact(&self, point: &Point<'_>, path: &[String], at: At) -> Option<Location> {
         for entry in point.above.iter().rev() {
             if path.starts_with(&entry.path) && covers(&entry.value, &path[entry.path.len()..]) {
-                return Some(Location::Override(entry.text.clone()));
+                let below = if entry.value.is_string() { &[] } else { &path[entry.path.len()..] };
+                return Some(self.layers.location(&entry.given, below, at));
             }
         }
         for &axis in self.order.iter().rev() {
@@ -316,10 +334,13 @@ impl<'a> Expansion<'a> {
                 let base = self.layers.base.get(&entry.path[0]).and_then(|table| table.get("name"));
                 let base = base.and_then(Value::as_str).unwrap_or_default();
                 self.errors.push(PlanError {
-                    location: Location::Override(entry.text.clone()),
+                    location: self.layers.location(&entry.given, &[], At::Value),
                     key: Some(entry.path.join(".")),
                     message: format!("this changes nothing: `{base}` is no value of the axis `{name}`"),
-                    help: Some(format!("give the axis its values with axes.{name}=[...]")),
+                    help: Some(match axis.and_then(|axis| axis.zip) {
+                        Some(_) => "give it with the values of the [[zip]]".to_owned(),
+                        None => format!("give the axis its values with axes.{name}=[...]"),
+                    }),
                 });
             }
         }
@@ -345,7 +366,7 @@ impl<'a> Expansion<'a> {
             let Some(value) = values.iter().find(|value| value.label == trial.axes[axis].1) else { continue };
             let error = PlanError {
                 location: self.layers.location(&value.given, &[], At::Value),
-                key: Some(format!("axes.{}", self.layers.axes[axis].name())),
+                key: Some(axes::key(self.layers.axes[axis].zip, &self.layers.axes[axis].path).join(".")),
                 message: format!("two grid points are the same trial: `{}` and `{}`", say(other), say(trial)),
                 help: Some("remove one of them".to_owned()),
             };
@@ -416,14 +437,14 @@ fn plugin_issue(table: &[String], issue: &PluginIssue) -> Issue {
     Issue::new(path, at, issue.message.clone()).help(help)
 }
 
-/// The last key of each axis where no other axis ends in it, else the whole; none for the seed.
+/// The last key of each axis where no other axis ends in it, else the whole; none for what labels leave out.
 fn short_names(axes: &[Axis]) -> Vec<Option<String>> {
     let last = |axis: &Axis| axis.path.last().cloned().unwrap_or_default();
     let name = |axis: &Axis| {
-        let twins = axes.iter().filter(|other| !other.is_seed() && last(other) == last(axis)).count();
+        let twins = axes.iter().filter(|other| other.shown && last(other) == last(axis)).count();
         if twins > 1 { axis.name() } else { last(axis) }
     };
-    axes.iter().map(|axis| if axis.is_seed() { None } else { Some(name(axis)) }).collect()
+    axes.iter().map(|axis| axis.shown.then(|| name(axis))).collect()
 }
 
 /// Finds the prefixes that at least two trials share.

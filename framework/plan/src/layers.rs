@@ -1,120 +1,26 @@
-//! Layering: defaults < file < `FOVEA_*` environment < command line. The main types are [`Overrides`], what the user
-//! gave beside the file, and `Layers`, the document and the axes that come of it all.
+//! Layering: defaults < file < `[smoke]` if asked for < `FOVEA_*` environment < command line. The main type is `Layers`,
+//! the document and the axes that come of it all.
 //!
 //! Figment merges the layers and remembers which one each value came from. Two things it cannot know are done here:
 //! a plugin's table is replaced, not merged, by one that names another plugin, and axes keep their order.
 
-use crate::axes::{self, Axis, AxisValue, Given, Located};
-use crate::errors::{At, Issue, Location, PlanError};
+use crate::axes::{Axis, Given, Located};
+use crate::catalog::plugin_table;
+use crate::errors::{At, Location, PlanError};
+use crate::grid::{self, Grid};
+use crate::overrides::{Override, Overrides};
+use crate::references::{self, Published};
 use crate::shape::Shape;
-use crate::spans::{self, Source};
+use crate::smoke;
+use crate::spans::Source;
 use crate::spec::ExperimentSpec;
 use crate::{PlanErrors, PluginKind};
 use figment::value::{Dict, Map as ProfileMap};
 use figment::{Figment, Metadata, Profile, Provider};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 const DEFAULTS: &str = "defaults";
 const FILE: &str = "file";
-/// Environment variables that configure the program, not the experiment; and those that begin with the last.
-const RESERVED: [&str; 4] = ["FOVEA_LOG", "FOVEA_PLUGIN_PATH", "FOVEA_CACHE_HOME", "FOVEA_WORKER"];
-const PREFIX: &str = "FOVEA_";
-
-fn is_reserved(name: &str) -> bool {
-    RESERVED.contains(&name) || name.starts_with(RESERVED[RESERVED.len() - 1])
-}
-
-/// What the user gave beside the file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Overrides {
-    /// `key=value`, in the order of the command line; later ones win.
-    pub command_line: Vec<String>,
-    /// `FOVEA_*` variables: name and value.
-    pub environment: Vec<(String, String)>,
-}
-
-impl Overrides {
-    /// The given `key=value` arguments and this process's environment.
-    #[must_use]
-    pub fn from_process(args: impl IntoIterator<Item = String>) -> Self {
-        let variables = std::env::vars_os();
-        let readable =
-            variables.map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned()));
-        let mut environment: Vec<_> = readable.filter(|(name, _)| name.starts_with(PREFIX)).collect();
-        environment.sort();
-        Self { command_line: args.into_iter().collect(), environment }
-    }
-
-    /// The shell command that runs the experiment at `path` with these overrides.
-    #[must_use]
-    pub fn command(&self, path: &std::path::Path) -> String {
-        let variables = self.environment.iter().filter(|(name, _)| !is_reserved(name));
-        let variables = variables.map(|(name, value)| format!("{name}={}", quoted(value)));
-        let program = ["fovea".to_owned(), "run".to_owned(), quoted(&path.display().to_string())];
-        let arguments = self.command_line.iter().map(|argument| quoted(argument));
-        variables.chain(program).chain(arguments).collect::<Vec<_>>().join(" ")
-    }
-}
-
-/// One override, parsed.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Override {
-    /// As the user gave it, for messages.
-    pub(crate) text: String,
-    pub(crate) path: Vec<String>,
-    pub(crate) value: Value,
-}
-
-impl Overrides {
-    /// Parses everything, lowest layer first.
-    fn parse(&self, shape: &Shape) -> (Vec<Override>, Vec<PlanError>) {
-        let (mut parsed, mut errors) = (Vec::new(), Vec::new());
-        for (name, value) in &self.environment {
-            let Some(keys) = name.strip_prefix(PREFIX) else { continue };
-            if is_reserved(name) {
-                continue;
-            }
-            let path: Vec<String> = keys.split("__").map(str::to_lowercase).collect();
-            let value = override_value(shape, &path, value);
-            parsed.push(Override { text: format!("environment: {name}={}", self.shown(name)), path, value });
-        }
-        for argument in &self.command_line {
-            let text = format!("command line: {argument}");
-            let key_value = argument.split_once('=').and_then(|(key, value)| {
-                let keys = toml_edit::Key::parse(key.trim()).ok()?;
-                Some((keys.iter().map(|key| key.get().to_owned()).collect::<Vec<_>>(), value))
-            });
-            match key_value {
-                Some((path, value)) => {
-                    let value = override_value(shape, &path, value);
-                    parsed.push(Override { text, path, value });
-                }
-                None => errors.push(PlanError {
-                    location: Location::Override(text),
-                    key: None,
-                    message: "expected key=value, with a dotted key".to_owned(),
-                    help: Some("for example training.epochs=3".to_owned()),
-                }),
-            }
-        }
-        (parsed, errors)
-    }
-
-    fn shown(&self, name: &str) -> &str {
-        self.environment.iter().find(|(other, _)| other == name).map_or("", |(_, value)| value)
-    }
-}
-
-/// A value as TOML, else as text; always as text where the document wants text.
-fn override_value(shape: &Shape, path: &[String], text: &str) -> Value {
-    match (spans::parse_value(text), shape.at(path)) {
-        (Some(Value::String(text)), _) => Value::String(text),
-        (Some(value), Ok(wanted)) if *wanted != Shape::Text => value,
-        (Some(value), Err(_)) => value,
-        _ => Value::String(text.to_owned()),
-    }
-}
-
 /// The document without axes, the axes, and where all of it came from.
 #[derive(Debug)]
 pub(crate) struct Layers {
@@ -122,8 +28,14 @@ pub(crate) struct Layers {
     pub(crate) axes: Vec<Axis>,
     /// Overrides of keys below an axis: they hold for each of its values that they can mean.
     pub(crate) below_axes: Vec<Override>,
+    /// Published numbers.
+    pub(crate) references: Vec<Published>,
+    /// Whether `[smoke]` applies.
+    pub(crate) smoke: bool,
     /// Whether overrides changed the axes, so that the file's baseline may be gone.
     pub(crate) axes_changed: bool,
+    /// Overrides of the base document; the figment calls each by its position.
+    of_base: Vec<Override>,
     figment: Figment,
     pub(crate) source: Source,
 }
@@ -139,64 +51,36 @@ impl Layers {
     ) -> Result<Self, PlanErrors> {
         let stem = source.path.file_stem().map_or_else(|| "experiment".into(), |stem| stem.to_string_lossy());
         let defaults = ExperimentSpec::defaults(&stem);
-        let file_axes = file.shift_remove("axes").unwrap_or_else(|| json!({}));
         let mut problems = Vec::new();
-        let mut grid = Vec::new();
-        if file_axes.is_object() {
-            (grid, problems) = axes::read(&file_axes, &source);
-        } else {
-            let issue =
-                Issue::new(vec!["axes".to_owned()], At::Value, "expected a table with one list per axis");
-            problems.push(Located { given: Given::File(issue.path.clone()), issue });
-        }
+        let references = references::take(&mut file, &mut problems);
+        let mut grid = Grid::take(&mut file, &source, shape, &mut problems);
+        let smoke = smoke::take(&mut file, &source, shape, overrides.smoke, &grid, &mut problems);
         let (parsed, override_errors) = overrides.parse(shape);
         errors.extend(override_errors);
         let mut layers = vec![(DEFAULTS.to_owned(), defaults), (FILE.to_owned(), file)];
-        let mut below_axes = Vec::new();
-        let mut axes_changed = false;
-        for entry in parsed {
-            if entry.path.first().is_some_and(|key| key == "axes") && entry.path.len() > 1 {
-                match axes::axis(&entry.path[1..], &entry.value, Given::Override(entry.text.clone())) {
-                    Ok(axis) => match grid.iter_mut().find(|other| other.path == axis.path) {
-                        Some(place) => *place = axis,
-                        None => grid.push(axis),
-                    },
-                    Err(problem) => problems.push(problem),
-                }
-                axes_changed = true;
-            } else if let Some((axis, value)) = collapsed(&mut grid, &entry) {
-                axis.given = Given::Override(entry.text.clone());
-                axis.values = vec![AxisValue {
-                    value,
-                    label: String::new(),
-                    given: Given::Override(entry.text.clone()),
-                }];
-                axes_changed = true;
-            } else {
-                if grid.iter().any(|axis| entry.path.starts_with(&axis.path)) {
-                    below_axes.push(entry.clone());
-                }
-                let Value::Object(table) = nest(&entry.path, entry.value) else { continue };
-                layers.push((entry.text, table));
+        let (mut of_base, mut below_axes) = (Vec::new(), Vec::new());
+        for entry in smoke.into_iter().chain(parsed) {
+            if grid.apply(&entry, &mut problems) {
+                continue;
             }
+            if grid.axes.iter().any(|axis| entry.path.starts_with(&axis.path)) {
+                below_axes.push(entry.clone());
+            }
+            if let Value::Object(table) = nest(&entry.path, entry.value.clone()) {
+                layers.push((of_base.len().to_string(), table));
+            }
+            of_base.push(entry);
         }
-        grid.retain(|axis| match axes::check_path(axis, shape) {
-            Ok(()) => true,
-            Err(problem) => {
-                problems.push(problem);
-                false
-            }
-        });
-        errors.extend(problems.into_iter().map(|problem| place(&source, &problem)));
+        let (mut axes, axes_changed) = (grid.axes, grid.changed);
         let figment = join_layers(layers);
         let base: Value = figment.extract().map_err(|error| {
             let location = Location::Path(source.path.clone());
             PlanErrors::new(vec![PlanError { location, key: None, message: error.to_string(), help: None }])
         })?;
-        for axis in &mut grid {
-            errors.extend(axis.label(&base).iter().map(|problem| place(&source, problem)));
-        }
-        Ok(Self { base, axes: grid, below_axes, axes_changed, figment, source })
+        problems.extend(grid::label(&mut axes, &base));
+        errors.extend(problems.into_iter().map(|problem| place(&source, problem)));
+        let smoke = overrides.smoke;
+        Ok(Self { base, axes, below_axes, references, smoke, axes_changed, of_base, figment, source })
     }
 
     /// Where the user set exactly this path of the base document, if at all.
@@ -212,8 +96,8 @@ impl Layers {
             let at = if self.source.contains(path) { at } else { At::Value };
             return Some(self.source.locate(path, at));
         }
-        let text = layers.iter().find(|layer| **layer != DEFAULTS)?;
-        Some(Location::Override((*text).to_owned()))
+        let entry = layers.iter().find_map(|layer| self.of_base.get(layer.parse::<usize>().ok()?))?;
+        Some(self.location(&entry.given, path.get(entry.path.len()..).unwrap_or_default(), at))
     }
 
     /// Layers that a value's leaves come from.
@@ -228,43 +112,31 @@ impl Layers {
         }
     }
 
-    /// Where a problem of the axes is.
+    /// Where something that was given is, or what stands below it.
     pub(crate) fn location(&self, given: &Given, below: &[String], at: At) -> Location {
-        locate(&self.source, given, below, at)
+        locate(&self.source, given.below(below), at)
     }
 }
 
-fn locate(source: &Source, given: &Given, below: &[String], at: At) -> Location {
+fn locate(source: &Source, given: Given, at: At) -> Location {
     match given {
-        Given::File(path) => {
-            let full: Vec<String> = path.iter().chain(below).cloned().collect();
-            source.locate(&full, at)
-        }
-        Given::Override(text) => Location::Override(text.clone()),
+        Given::File(path) => source.locate(&path, at),
+        Given::Override(text) => Location::Override(text),
     }
 }
 
-fn place(source: &Source, problem: &Located) -> PlanError {
+/// A problem with its place.
+pub(crate) fn place(source: &Source, Located { given, issue }: Located) -> PlanError {
     PlanError {
-        location: locate(source, &problem.given, &[], problem.issue.at),
-        key: Some(problem.issue.path.join(".")),
-        message: problem.issue.message.clone(),
-        help: problem.issue.help.clone(),
+        location: locate(source, given, issue.at),
+        key: Some(issue.path.join(".")),
+        message: issue.message,
+        help: issue.help,
     }
 }
 
-/// The axis that an override sets to a single value, and that value.
-fn collapsed<'a>(grid: &'a mut [Axis], entry: &Override) -> Option<(&'a mut Axis, Value)> {
-    let names_plugin = match entry.path.as_slice() {
-        [kind, name] => name == "name" && PluginKind::from_key(kind).is_some(),
-        _ => false,
-    };
-    let path = if names_plugin { &entry.path[..1] } else { &entry.path[..] };
-    let axis = grid.iter_mut().find(|axis| axis.path == path)?;
-    Some((axis, entry.value.clone()))
-}
-
-fn nest(path: &[String], value: Value) -> Value {
+/// A document that says nothing but `path = value`.
+pub(crate) fn nest(path: &[String], value: Value) -> Value {
     path.iter().rev().fold(value, |value, key| Value::Object(Map::from_iter([(key.clone(), value)])))
 }
 
@@ -287,7 +159,7 @@ fn join_layers(mut layers: Vec<(String, Map<String, Value>)>) -> Figment {
     for (_, table) in &mut layers {
         for kind in PluginKind::ALL {
             if let Some(entry) = table.get_mut(kind.as_str()) {
-                *entry = plugin_table(entry.take());
+                *entry = plugin_table(entry).into_owned();
             }
         }
     }
@@ -307,19 +179,11 @@ fn join_layers(mut layers: Vec<(String, Map<String, Value>)>) -> Figment {
     layers.into_iter().fold(Figment::new(), |figment, (name, table)| figment.merge(Layer(name, table)))
 }
 
-/// A plugin given as plain text is the table that only names it.
-pub(crate) fn plugin_table(value: Value) -> Value {
-    match value {
-        Value::String(name) => json!({ "name": name }),
-        other => other,
-    }
-}
-
 /// Sets the key `path` of a document: tables merge into tables, a plugin's only into one of the same name. Says
 /// whether a table was replaced.
 pub(crate) fn set(document: &mut Value, path: &[String], value: Value) -> bool {
     let plugin = PluginKind::of_path(path).is_some();
-    let value = if plugin { plugin_table(value) } else { value };
+    let value = if plugin { plugin_table(&value).into_owned() } else { value };
     let mut place = document;
     for key in path {
         if !place.is_object() {
@@ -345,15 +209,5 @@ fn overlay(below: &mut Value, above: Value) {
             }
         }
         (below, above) => *below = above,
-    }
-}
-
-/// The text as one word of a POSIX shell.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }

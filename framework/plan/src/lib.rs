@@ -1,10 +1,12 @@
 //! From `experiment.toml` to an ordered list of trials. The way in is [`load`], the main type is [`Plan`].
 //!
 //! - `layers`: defaults, file, environment and command line become one document and a list of axes.
-//! - `axes`: the axes of the grid and the labels of their values.
+//! - `axes`: axes and the labels of their values; `grid`: all of them, zipped or crossed, and what overrides do to them.
+//! - `overrides`: environment and command line; `smoke`: the file's own, for `--smoke`.
 //! - [`spec`]: [`ExperimentSpec`], one grid point's document, typed; `shape` checks it key by key.
 //! - [`catalog`]: what the plan asks about plugins, which it does not know itself.
 //! - [`config`]: [`TrialConfig`], one trial resolved; `check` looks at its values, `identity` names it.
+//! - `references`: published numbers and the variants they are about.
 //! - [`plan`]: [`Plan`], what `expand` makes of all that.
 //! - `spans` and [`errors`]: where in the file something is, and how it is shown.
 //!
@@ -18,10 +20,14 @@ mod check;
 pub mod config;
 pub mod errors;
 mod expand;
+mod grid;
 mod identity;
 mod layers;
+mod overrides;
 pub mod plan;
+mod references;
 mod shape;
+mod smoke;
 mod spans;
 pub mod spec;
 #[cfg(test)]
@@ -34,6 +40,6 @@ pub use config::{
     ZeroCam,
 };
 pub use errors::{Location, PlanError, PlanErrors};
-pub use layers::Overrides;
+pub use overrides::Overrides;
 pub use plan::{Plan, RunConfig, Stage, Trial, load};
 pub use spec::{DeviceRequest, ExperimentSpec, PluginSpec, RunSpec};

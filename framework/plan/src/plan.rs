@@ -5,7 +5,7 @@ use crate::layers::Layers;
 use crate::shape::Shape;
 use crate::spans::{Parsed, Source};
 use crate::{DeviceRequest, Overrides, PlanErrors, PluginCatalog, TrialConfig, expand, identity};
-use fovea_records::{PlannedTrial, RunPlan, StageId, TrialId};
+use fovea_records::{PlannedTrial, Reference, RunPlan, StageId, TrialId};
 use std::path::{Path, PathBuf};
 
 /// An experiment, ready to run.
@@ -19,11 +19,17 @@ pub struct Plan {
     pub device: DeviceRequest,
     /// Where and how it runs.
     pub run: RunConfig,
-    /// Dotted keys of the axes, in declared order.
+    /// Whether it is the small form that `[smoke]` makes of the experiment.
+    pub smoke: bool,
+    /// Dotted keys of the axes: those of every `[[zip]]`, then those of `[axes]`, in declared order.
     pub axes: Vec<String>,
+    /// The axes that stand in the labels of variants.
+    pub label_axes: Vec<String>,
     /// Label of the variant that others are compared with.
     pub baseline: Option<String>,
-    /// Trials in grid order: the last axis is fastest.
+    /// Published numbers to show beside the run's own.
+    pub references: Vec<Reference>,
+    /// Trials in grid order: the last axis is fastest, and the axes of a `[[zip]]` are one.
     pub trials: Vec<Trial>,
     /// Prefixes of training that trials share, in the order of their first trial.
     pub stages: Vec<Stage>,
@@ -94,9 +100,12 @@ impl Plan {
         RunPlan {
             name: self.name.clone(),
             question: self.question.clone(),
+            smoke: self.smoke,
             axes: self.axes.clone(),
+            label_axes: self.label_axes.clone(),
             command: self.command.clone(),
             baseline: self.baseline.clone(),
+            references: self.references.clone(),
             trials: planned.collect(),
         }
     }

@@ -6,6 +6,7 @@
 use crate::errors::{At, Issue, did_you_mean};
 use crate::spans::join;
 use crate::spec::ExperimentSpec;
+use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
 /// What may stand at a key.
@@ -32,7 +33,12 @@ pub(crate) enum Shape {
 impl Shape {
     /// The shape of a whole document.
     pub(crate) fn of_experiment() -> Self {
-        let schema = schemars::schema_for!(ExperimentSpec).to_value();
+        Self::of::<ExperimentSpec>()
+    }
+
+    /// The shape of a type's table.
+    pub(crate) fn of<T: JsonSchema>() -> Self {
+        let schema = schemars::schema_for!(T).to_value();
         let definitions = schema.get("$defs").and_then(Value::as_object).cloned().unwrap_or_default();
         Self::compile(&schema, &definitions)
     }

@@ -54,6 +54,11 @@ impl Source {
         self.spans.contains_key(path)
     }
 
+    /// Whether a table has a header or dotted keys, not braces.
+    pub(crate) fn scattered(&self, path: &[String]) -> bool {
+        self.spans.get(path).is_some_and(|span| span.scattered)
+    }
+
     /// Where a key of the file begins, to order keys by.
     pub(crate) fn position(&self, path: &[String]) -> usize {
         let span = self.spans.get(path);

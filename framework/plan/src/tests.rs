@@ -1,5 +1,9 @@
 //! Tests of the whole way from text to plan, with a small catalog of plugins that exist nowhere.
 
+mod references;
+mod smoke;
+mod zip;
+
 use crate::{
     DeviceRequest, Overrides, Plan, PlanErrors, PluginCatalog, PluginConfig, PluginIssue, PluginKind, load,
 };
@@ -70,6 +74,7 @@ fn plan_with(text: &str, command_line: &[&str], environment: &[(&str, &str)]) ->
     let path = folder.path().join("quick.toml");
     fs::write(&path, text).unwrap();
     let overrides = Overrides {
+        smoke: false,
         command_line: command_line.iter().map(|&text| text.to_owned()).collect(),
         environment: environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
     };
@@ -563,9 +568,13 @@ fn large_grids_are_planned_in_seconds() {
 #[test]
 fn the_command_is_quoted_for_a_shell() {
     let overrides = Overrides {
+        smoke: true,
         command_line: vec!["training.epochs=3".into(), "axes.loss=[\"it's\"]".into()],
         environment: vec![("FOVEA_SEED".into(), "1".into())],
     };
     let command = overrides.command(std::path::Path::new("my grid.toml"));
-    assert_eq!(command, r#"FOVEA_SEED=1 fovea run 'my grid.toml' training.epochs=3 'axes.loss=["it'\''s"]'"#);
+    assert_eq!(
+        command,
+        r#"FOVEA_SEED=1 fovea run 'my grid.toml' --smoke training.epochs=3 'axes.loss=["it'\''s"]'"#
+    );
 }

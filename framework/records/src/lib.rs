@@ -20,5 +20,5 @@ pub use event::{EpochSummary, JournalEntry, TrialEvent};
 pub use id::{StageId, TrialId};
 pub use metrics::{Direction, MetricDef, MetricRow, Unit};
 pub use predictions::{GalleryItem, PredictionRecord, Region};
-pub use store::{Done, PlannedTrial, RunPlan, RunStore, StoreError, TrialOutcome};
+pub use store::{Done, PlannedTrial, Reference, RunPlan, RunStore, StoreError, TrialOutcome};
 pub use task::{TaskKind, WorkerTask};

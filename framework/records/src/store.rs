@@ -113,6 +113,30 @@ pub struct PlannedTrial {
     pub config: serde_json::Value,
 }
 
+/// A published number, to be shown beside the run's own. No part of anything's identity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reference {
+    /// The variant that it is compared with.
+    pub variant: String,
+    /// Split.
+    pub split: String,
+    /// Metric, one of [`crate::metrics::DEFINITIONS`].
+    pub metric: String,
+    /// Noise kind, for metrics under noise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<String>,
+    /// Noise level; `None` under noise is the mean over levels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<f64>,
+    /// The number; fractions, not per cent.
+    pub value: f64,
+    /// Its standard deviation, where it is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sd: Option<f64>,
+    /// Where it is published.
+    pub source: String,
+}
+
 /// Contents of `plan.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunPlan {
@@ -120,12 +144,21 @@ pub struct RunPlan {
     pub name: String,
     /// What the experiment asks, in words.
     pub question: Option<String>,
+    /// Whether it is a smoke run: tiny data and models, to see that the experiment runs.
+    #[serde(default)]
+    pub smoke: bool,
     /// Names of the axes, in declared order.
     pub axes: Vec<String>,
+    /// The axes that stand in the labels of variants; empty in plans from before there was a choice: all but the seed.
+    #[serde(default)]
+    pub label_axes: Vec<String>,
     /// The command that makes or continues this run.
     pub command: String,
     /// Variant that others are compared with.
     pub baseline: Option<String>,
+    /// Published numbers to show beside the run's own.
+    #[serde(default)]
+    pub references: Vec<Reference>,
     /// Trials in grid order.
     pub trials: Vec<PlannedTrial>,
 }

@@ -42,7 +42,10 @@ pub(crate) fn write(root: &Path, losses: &[&str], seeds: u64, fate: impl Fn(&str
         question: Some(
             "Does training the explanation make a classifier look at the object? <b>&</b>".to_owned(),
         ),
+        smoke: false,
         axes: vec!["loss".to_owned(), "seed".to_owned()],
+        label_axes: Vec::new(),
+        references: Vec::new(),
         command: "fovea run experiments/demo.toml".to_owned(),
         baseline: Some("loss=none".to_owned()),
         trials,
@@ -72,6 +75,7 @@ fn planned(index: usize, loss: &str, seed: u64) -> PlannedTrial {
             "seed": seed,
             "dataset": {"name": "scenes", "config": {"size": 64, "bias": 0.95}},
             "model": {"name": "resnet-tiny"},
+            "localizer": {"name": "center-box", "config": {"size": 0.5}},
             "loss": {"name": loss},
             "training": {"epochs": 6, "warmup_epochs": 2},
         }),
@@ -186,6 +190,11 @@ fn final_rows(v: f64, s: f64) -> Vec<MetricRow> {
     rows.push(noisy("accuracy-fg", None, fg(1.5)));
     rows.push(noisy("accuracy-bg", None, bg(1.5)));
     rows.push(noisy("rfs", None, bg(1.5) - fg(1.5)));
+    // A trial without an explanation loss needs no boxes.
+    if v > 0.0 {
+        rows.push(MetricRow::new("train", "cor-loc", 0.375, 512));
+        rows.push(MetricRow::new("train", "target-iou", 0.4375, 512));
+    }
     rows
 }
 

@@ -4,7 +4,7 @@
 mod fixture;
 
 use fixture::{Fate, LOSSES, id};
-use fovea_records::RunStore;
+use fovea_records::{Reference, RunStore};
 use fovea_reports::{ReportSummary, build};
 use polars::prelude::*;
 use std::fs;
@@ -193,6 +193,110 @@ fn the_page_stands_alone_and_says_what_was_found() {
 }
 
 #[test]
+fn published_numbers_stand_beside_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = fixture::write(dir.path(), &["none", "ria"], 2, |loss, _| match loss {
+        "none" => Fate::Done,
+        _ => Fate::Untouched,
+    });
+    assert!(!build(&store).unwrap().table.contains("published"), "there is no table without references");
+    let mut plan = store.read_plan().unwrap();
+    let reference = |variant: &str, metric: &str, noise: Option<&str>, value, sd| Reference {
+        variant: variant.to_owned(),
+        split: if noise.is_some() { "test-unbiased" } else { "test" }.to_owned(),
+        metric: metric.to_owned(),
+        noise: noise.map(str::to_owned),
+        level: None,
+        value,
+        sd,
+        source: "Nobody <1>".to_owned(),
+    };
+    plan.references = vec![
+        reference("loss=none", "accuracy", None, 0.9, Some(0.01)),
+        reference("loss=none", "rfs", Some("gaussian"), -0.1, None),
+        reference("loss=ria", "accuracy", None, 0.95, None),
+    ];
+    store.write_plan(&plan).unwrap();
+    let summary = build(&store).unwrap();
+    // Accuracies of two seeds: 0.80 and 0.82. RFS: -0.02 and -0.01.
+    let expected = "\
+variant   metric                          published           ours n difference source
+──────────────────────────────────────────────────────────────────────────────────────────
+loss=none accuracy on test               90.0 ± 1.0     81.0 ± 1.4 2       -9.0 Nobody <1>
+loss=none RFS on test-unbiased, gaussian     -0.100 -0.015 ± 0.007 2     +0.085 Nobody <1>
+loss=ria  accuracy on test                     95.0   not measured 0          - Nobody <1>
+Fractions in per cent; difference: ours minus published. Numbers compare only where data, model and schedule are those of the source.
+";
+    assert_eq!(summary.table.split_once("\n\n").unwrap().1, expected);
+    let page = page(&summary);
+    for words in [
+        "<td class=\"number\">90.0 ± 1.0</td><td class=\"number\">81.0 ± 1.4</td><td class=\"number\">2</td><td class=\"number\">−9.0</td><td>Nobody &lt;1&gt;</td>",
+        "<td class=\"number\">not measured</td>",
+        "href=\"../tables/reference.csv\"",
+    ] {
+        assert!(page.contains(words), "the page lacks {words}");
+    }
+    let table = csv(&store, "reference.csv");
+    assert_eq!(
+        table[0].join(","),
+        "variant,split,metric,noise,level,published,published_sd,n,mean,sd,difference,source"
+    );
+    close(&table[1][8], 0.81);
+    close(&table[1][10], -0.09);
+    assert_eq!((table[2][3].as_str(), table[3][7].as_str(), table[3][8].as_str()), ("gaussian", "0", ""));
+}
+
+#[test]
+fn a_smoke_run_says_so_and_answers_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = complete(dir.path());
+    let mut plan = store.read_plan().unwrap();
+    plan.smoke = true;
+    store.write_plan(&plan).unwrap();
+    let summary = build(&store).unwrap();
+    let said = "Smoke run: tiny data and narrow models; numbers mean nothing.";
+    assert!(summary.table.contains(said), "{}", summary.table);
+    let page = page(&summary);
+    assert!(page.contains(&format!("<p class=\"banner\" role=\"note\">{said}</p>")));
+    assert!(page.contains("it answers nothing") && !page.contains("Over 3 seeds"));
+}
+
+#[test]
+fn target_boxes_are_judged_once_for_all_losses() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = complete(dir.path());
+    let row = "<th scope=\"row\">center-box</th><td>all that use boxes</td><td>train</td><td class=\"number\">37.5 ± 0.0</td>\
+               <td class=\"number\">0.438 ± 0.000</td><td class=\"number\">512</td><td class=\"number\">9</td>";
+    assert!(page(&build(&store).unwrap()).contains(row));
+    let mut plan = store.read_plan().unwrap();
+    for trial in plan.trials.iter_mut().filter(|trial| trial.variant == "loss=ria") {
+        trial.config["localizer"]["config"]["size"] = 0.25.into();
+    }
+    store.write_plan(&plan).unwrap();
+    let page = page(&build(&store).unwrap());
+    for variants in ["<td>loss=iou; loss=modified-iou</td>", "<td>loss=ria</td>"] {
+        assert!(page.contains(variants), "the page lacks {variants}");
+    }
+}
+
+#[test]
+fn labels_of_one_axis_leave_its_name_to_the_heading() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = complete(dir.path());
+    let mut plan = store.read_plan().unwrap();
+    // As a `[[zip]]` of loss and beta leaves it: both are axes, labels have the first.
+    plan.axes = ["loss", "training.beta", "seed"].map(str::to_owned).to_vec();
+    for trial in &mut plan.trials {
+        trial.axes.insert(1, ("training.beta".to_owned(), "1".to_owned()));
+    }
+    plan.label_axes = vec!["loss".to_owned()];
+    store.write_plan(&plan).unwrap();
+    let table = build(&store).unwrap().table;
+    assert!(table.starts_with("loss ") && table.contains("\nria "), "{table}");
+    assert!(csv(&store, "metrics.csv")[0].contains(&"axis.training.beta".to_owned()));
+}
+
+#[test]
 fn a_run_in_progress_is_reported_as_far_as_it_came() {
     let dir = tempfile::tempdir().unwrap();
     let store = fixture::write(dir.path(), &["none", "ria"], 2, |loss, seed| match (loss, seed) {
@@ -261,7 +365,7 @@ fn the_same_records_give_the_same_files() {
         paths.into_iter().map(|p| (p.clone(), fs::read(p).unwrap())).collect()
     };
     let (first, second) = (files(), files());
-    assert_eq!(first.len(), 6 + 1 + 9);
+    assert_eq!(first.len(), 8 + 1 + 9);
     for ((path, a), (_, b)) in first.iter().zip(&second) {
         assert!(a == b, "{} differs", path.display());
     }

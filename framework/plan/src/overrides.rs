@@ -1,0 +1,112 @@
+//! What the user gave beside the file. The main type is [`Overrides`].
+
+use crate::axes::Given;
+use crate::errors::{Location, PlanError};
+use crate::shape::Shape;
+use crate::spans;
+use serde_json::Value;
+
+/// Environment variables that configure the program, not the experiment; and those that begin with the last.
+const RESERVED: [&str; 4] = ["FOVEA_LOG", "FOVEA_PLUGIN_PATH", "FOVEA_CACHE_HOME", "FOVEA_WORKER"];
+const PREFIX: &str = "FOVEA_";
+
+fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name) || name.starts_with(RESERVED[RESERVED.len() - 1])
+}
+
+/// What the user gave beside the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Whether the file's `[smoke]` applies.
+    pub smoke: bool,
+    /// `key=value`, in the order of the command line; later ones win.
+    pub command_line: Vec<String>,
+    /// `FOVEA_*` variables: name and value.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Overrides {
+    /// The given `key=value` arguments and this process's environment.
+    #[must_use]
+    pub fn from_process(smoke: bool, args: impl IntoIterator<Item = String>) -> Self {
+        let variables = std::env::vars_os();
+        let readable =
+            variables.map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned()));
+        let mut environment: Vec<_> = readable.filter(|(name, _)| name.starts_with(PREFIX)).collect();
+        environment.sort();
+        Self { smoke, command_line: args.into_iter().collect(), environment }
+    }
+
+    /// The shell command that runs the experiment at `path` with these overrides.
+    #[must_use]
+    pub fn command(&self, path: &std::path::Path) -> String {
+        let variables = self.environment.iter().filter(|(name, _)| !is_reserved(name));
+        let variables = variables.map(|(name, value)| format!("{name}={}", quoted(value)));
+        let program = ["fovea".to_owned(), "run".to_owned(), quoted(&path.display().to_string())];
+        let smoke = self.smoke.then(|| "--smoke".to_owned());
+        let arguments = self.command_line.iter().map(|argument| quoted(argument));
+        variables.chain(program).chain(smoke).chain(arguments).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Parses everything, lowest layer first.
+    pub(crate) fn parse(&self, shape: &Shape) -> (Vec<Override>, Vec<PlanError>) {
+        let (mut parsed, mut errors) = (Vec::new(), Vec::new());
+        for (name, value) in &self.environment {
+            let Some(keys) = name.strip_prefix(PREFIX) else { continue };
+            if is_reserved(name) {
+                continue;
+            }
+            let path: Vec<String> = keys.split("__").map(str::to_lowercase).collect();
+            let given = Given::Override(format!("environment: {name}={value}"));
+            parsed.push(Override { value: override_value(shape, &path, value), path, given });
+        }
+        for argument in &self.command_line {
+            let text = format!("command line: {argument}");
+            let key_value = argument.split_once('=').and_then(|(key, value)| {
+                let keys = toml_edit::Key::parse(key.trim()).ok()?;
+                Some((keys.iter().map(|key| key.get().to_owned()).collect::<Vec<_>>(), value))
+            });
+            match key_value {
+                Some((path, value)) => {
+                    let value = override_value(shape, &path, value);
+                    parsed.push(Override { path, value, given: Given::Override(text) });
+                }
+                None => errors.push(PlanError {
+                    location: Location::Override(text),
+                    key: None,
+                    message: "expected key=value, with a dotted key".to_owned(),
+                    help: Some("for example training.epochs=3".to_owned()),
+                }),
+            }
+        }
+        (parsed, errors)
+    }
+}
+
+/// One override, parsed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Override {
+    pub(crate) path: Vec<String>,
+    pub(crate) value: Value,
+    pub(crate) given: Given,
+}
+
+/// A value as TOML, else as text; always as text where the document wants text.
+fn override_value(shape: &Shape, path: &[String], text: &str) -> Value {
+    match (spans::parse_value(text), shape.at(path)) {
+        (Some(Value::String(text)), _) => Value::String(text),
+        (Some(value), Ok(wanted)) if *wanted != Shape::Text => value,
+        (Some(value), Err(_)) => value,
+        _ => Value::String(text.to_owned()),
+    }
+}
+
+/// The text as one word of a POSIX shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
