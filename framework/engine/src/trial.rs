@@ -11,7 +11,8 @@ use crate::train::Trainer;
 use crate::{Emit, EngineError, schedule};
 use burn::optim::ModuleOptimizer;
 use fovea_api::{
-    BoxExtractor, BuildContext, DynClassifier, ExplanationLoss, Localizer, LossInputs, ModelContext, Registry,
+    BoxExtractor, BuildContext, BuiltModel, DynClassifier, ExplanationLoss, Localizer, LossInputs,
+    ModelContext, Registry,
 };
 use fovea_plan::{PluginConfig, TrialConfig};
 use fovea_records::{MetricRow, TaskKind, TrialEvent, WorkerTask, store};
@@ -42,7 +43,7 @@ struct State {
 /// Every [`EngineError`]; the text is what the user reads.
 pub fn run_task(task: &WorkerTask, registry: &Registry, emit: Emit<'_>) -> Result<(), EngineError> {
     let (job, model) = Job::build(task, registry, emit)?;
-    job.check(model.as_ref())?;
+    job.check(model.model.as_ref())?;
     let epochs = match task.kind {
         TaskKind::Stage { epochs } => epochs,
         TaskKind::Trial => job.config.training.epochs,
@@ -64,7 +65,7 @@ impl<'a> Job<'a> {
         task: &'a WorkerTask,
         registry: &Registry,
         emit: Emit<'a>,
-    ) -> Result<(Self, Box<dyn DynClassifier>), EngineError> {
+    ) -> Result<(Self, BuiltModel), EngineError> {
         let config: TrialConfig = serde_json::from_value(task.config.clone()).map_err(|e| {
             let advice = "plan and worker must be of one version";
             EngineError::Config(format!("the worker cannot read the trial's configuration: {e}; {advice}"))
@@ -113,7 +114,8 @@ impl<'a> Job<'a> {
     }
 
     /// The state from which training goes on.
-    fn begin(&self, mut model: Box<dyn DynClassifier>, epochs: usize) -> Result<State, EngineError> {
+    fn begin(&self, built: BuiltModel, epochs: usize) -> Result<State, EngineError> {
+        let BuiltModel { mut model, head_replaced } = built;
         let own = self.checkpoint();
         let stage = self.task.stage_dir.as_ref().map(|dir| Checkpoint::new(dir.join("checkpoint")));
         let fresh = schedule::optimizer(&self.config.training);
@@ -132,6 +134,11 @@ impl<'a> Job<'a> {
             epochs,
             origin: origin.to_owned(),
         });
+        // A checkpoint replaces every weight, so that what the model was built from no longer matters.
+        if let Some(replaced) = head_replaced.filter(|_| origin == "scratch") {
+            let message = format!("model {}: {replaced}", self.config.model.name);
+            (self.emit)(TrialEvent::Warning { message });
+        }
         Ok(State { model, optimizer, progress })
     }
 
