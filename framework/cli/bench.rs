@@ -1,7 +1,7 @@
 //! `fovea bench`: how fast something is.
 
 use crate::exit::Exit;
-use crate::{Failure, Outcome, built_in};
+use crate::{Failure, Outcome, built_in, settings};
 use fovea_engine::bench::{StepBench, step_times};
 use fovea_plan::DeviceRequest;
 
@@ -54,19 +54,15 @@ fn step(args: &StepArgs) -> Outcome {
         return Err(Failure::new(Exit::Usage, "--batch and --size must be at least 1"));
     }
     let StepArgs { model, settings, batch, size, steps, device, json } = args;
-    let model_config = settings.iter().map(|s| setting(s)).collect::<Result<serde_json::Map<_, _>, _>>()?;
     let bench = StepBench {
         model: model.clone(),
-        model_config: model_config.into(),
+        model_config: settings::parse(settings)?,
         batch: *batch,
         size: *size,
         steps: *steps,
         device: *device,
     };
-    let times = step_times(&bench, &built_in::registry()).map_err(|e| match e {
-        fovea_engine::EngineError::Device(_) => Failure::new(Exit::Device, e),
-        e => Failure::new(Exit::Usage, e),
-    })?;
+    let times = step_times(&bench, &built_in::registry())?;
     let (ce, ria) = (times.ce_seconds, times.ria_seconds);
     let images = *batch as f64;
     if *json {
@@ -85,12 +81,4 @@ fn step(args: &StepArgs) -> Outcome {
         );
     }
     Ok(Exit::Success)
-}
-
-/// `key=value`; a value that is not JSON is a string.
-fn setting(text: &str) -> Result<(String, serde_json::Value), Failure> {
-    let (key, value) = text
-        .split_once('=')
-        .ok_or_else(|| Failure::new(Exit::Usage, format!("--set {text}: write KEY=VALUE")))?;
-    Ok((key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
 }

@@ -5,15 +5,19 @@
 mod bench;
 mod built_in;
 mod exit;
+mod explain;
 mod plan;
 mod plugins;
 mod progress;
 mod report;
 mod run;
+mod settings;
 mod worker;
 
 use clap::{Parser, Subcommand};
 use exit::Exit;
+use fovea_engine::EngineError;
+use fovea_records::LookupError;
 use std::process::ExitCode;
 
 /// Does my classifier look at the object or at the background, and which way of training fixes it?
@@ -32,6 +36,8 @@ enum Command {
     Plan(plan::Args),
     /// Write tables and report of a run again, also while it goes on.
     Report(report::Args),
+    /// Show what a network says of pictures and where it looks: logits, Grad-CAM heatmaps, boxes.
+    Explain(Box<explain::Args>),
     /// List the plugins: data sets, models, localizers, extractors, losses.
     Plugins(plugins::Args),
     /// Measure how fast something is.
@@ -46,6 +52,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::main(&args),
         Command::Plan(args) => plan::main(&args),
         Command::Report(args) => report::main(&args),
+        Command::Explain(args) => explain::main(&args),
         Command::Plugins(args) => plugins::main(&args),
         Command::Bench(args) => bench::main(&args),
         Command::Worker => worker::main(),
@@ -69,6 +76,28 @@ struct Failure {
 impl Failure {
     fn new(exit: Exit, message: impl std::fmt::Display) -> Self {
         Self { message: format!("error: {message}"), exit }
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let exit = match &error {
+            EngineError::Device(_) => Exit::Device,
+            EngineError::Config(_) | EngineError::Plugin(_) => Exit::Usage,
+            EngineError::Data(_) | EngineError::Store(_) | EngineError::Checkpoint(_) => Exit::Files,
+            EngineError::Diverged { .. } => Exit::TrialsFailed,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<LookupError> for Failure {
+    fn from(error: LookupError) -> Self {
+        let exit = match &error {
+            LookupError::NotOne { .. } => Exit::Usage,
+            LookupError::NoRun(_) | LookupError::Unfinished { .. } | LookupError::Store(_) => Exit::Files,
+        };
+        Self::new(exit, error)
     }
 }
 

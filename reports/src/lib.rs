@@ -6,7 +6,7 @@
 //! - `run`: what was read, every trial with its status; unreadable files become listed problems, never panics.
 //! - `stats`, `summary`, `measures`: mean, spread, t intervals, deltas to the baseline paired by seed.
 //! - `tables`: the Polars tables. `text`: the table for the terminal. `answer`: the findings in words.
-//! - `figures`, `gallery`: what is drawn. `html`: the page.
+//! - `figures`, `gallery`, `overlay`: what is drawn. `html`: the page.
 
 mod answer;
 mod build;
@@ -17,6 +17,7 @@ mod format;
 mod gallery;
 mod html;
 mod measures;
+mod overlay;
 mod run;
 mod stats;
 mod summary;
@@ -25,3 +26,4 @@ mod text;
 
 pub use build::{ReportSummary, build};
 pub use error::ReportError;
+pub use overlay::overlay_png;

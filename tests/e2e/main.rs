@@ -3,6 +3,7 @@
 
 mod bits;
 mod errors;
+mod explain;
 mod harness;
 mod resume;
 mod sweep;

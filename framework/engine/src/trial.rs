@@ -1,6 +1,6 @@
 //! A whole stage or trial. The main function is [`run_task`].
 
-use crate::checkpoint::{Checkpoint, Progress, write_safetensors};
+use crate::checkpoint::{Checkpoint, Progress, weights_path, write_safetensors};
 use crate::data::loader::TrainLoader;
 use crate::data::source::{DEFAULT_CACHE_BYTES, Source};
 use crate::data::targets::Targets;
@@ -214,7 +214,7 @@ impl<'a> Job<'a> {
     /// Evaluates, leaves every artefact, and removes what only resuming needs.
     fn finish(&self, state: &State, quality: Vec<MetricRow>) -> Result<(), EngineError> {
         let dir = &self.task.dir;
-        write_safetensors(&dir.join("checkpoint").join("model.safetensors"), &state.model.tensors())?;
+        write_safetensors(&weights_path(dir), &state.model.tensors())?;
         let model = state.model.evaluation_copy();
         let evaluator = self.evaluator(model.as_ref(), self.emit);
         let Evaluation { rows, records } = evaluator.run()?;

@@ -336,6 +336,8 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 /// # Errors
 /// When the directory cannot be opened.
 pub fn sync_dir(dir: &Path) -> Result<(), StoreError> {
+    // The parent of a bare file name is the empty path, which cannot be opened.
+    let dir = if dir == Path::new("") { Path::new(".") } else { dir };
     File::open(dir).and_then(|d| d.sync_all()).map_err(io("write", dir))
 }
 

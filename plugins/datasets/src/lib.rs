@@ -4,7 +4,7 @@
 pub mod folder;
 pub mod scenes;
 
-pub use folder::{BadImagePolicy, Folder, FolderConfig};
+pub use folder::{BadImagePolicy, Folder, FolderConfig, decode_picture, pictures_in};
 pub use scenes::{Scenes, ScenesConfig};
 
 use fovea_api::Registry;

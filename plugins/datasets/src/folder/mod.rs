@@ -17,4 +17,6 @@ mod source;
 mod tests;
 
 pub use config::{BadImagePolicy, FolderConfig};
+pub use decode::picture as decode_picture;
+pub use scan::pictures_in;
 pub use source::Folder;

@@ -130,6 +130,14 @@ fn masks_by_stem(folder: &Path) -> Result<BTreeMap<String, PathBuf>, String> {
     Ok(files.filter(|f| extension(f) == "png").filter_map(|f| Some((stem(&f)?, f))).collect())
 }
 
+/// Picture files directly in a folder, sorted by name; hidden ones are left out.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    Ok(directory(folder)?.files.into_values().filter(|file| is_picture(file)).collect())
+}
+
 /// What a folder holds, sorted by name; hidden things are left out.
 #[derive(Default)]
 struct Directory {
