@@ -6,6 +6,7 @@ mod bench;
 mod built_in;
 mod exit;
 mod explain;
+mod export;
 mod plan;
 mod plugins;
 mod progress;
@@ -38,6 +39,8 @@ enum Command {
     Report(report::Args),
     /// Show what a network says of pictures and where it looks: logits, Grad-CAM heatmaps, boxes.
     Explain(Box<explain::Args>),
+    /// Write the trained weights of a trial for PyTorch.
+    Export(export::Args),
     /// List the plugins: data sets, models, localizers, extractors, losses.
     Plugins(plugins::Args),
     /// Measure how fast something is.
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Plan(args) => plan::main(&args),
         Command::Report(args) => report::main(&args),
         Command::Explain(args) => explain::main(&args),
+        Command::Export(args) => export::main(&args),
         Command::Plugins(args) => plugins::main(&args),
         Command::Bench(args) => bench::main(&args),
         Command::Worker => worker::main(),

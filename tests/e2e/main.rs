@@ -4,6 +4,7 @@
 mod bits;
 mod errors;
 mod explain;
+mod export;
 mod harness;
 mod resume;
 mod sweep;

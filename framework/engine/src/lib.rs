@@ -6,7 +6,8 @@
 //! - [`objective`]: `L = alpha L_CE + beta L_expl`.
 //! - [`train`]: the training loop; [`schedule`]: learning rates; [`checkpoint`]: exact resume.
 //! - [`evaluate`]: accuracy, noise robustness, explanation metrics, gallery.
-//! - [`explain`]: any pictures through one network; [`trained`]: the network of a finished trial.
+//! - [`explain`]: any pictures through one network; [`trained`]: the network of a finished trial; [`export`]: its
+//!   weights for PyTorch.
 //! - [`catalog`]: the registry as the plan sees it.
 //! - [`device`]: from a request to a device.
 //! - [`worker`]: the loop of a worker process.
@@ -24,6 +25,7 @@ pub mod device;
 pub mod error;
 pub mod evaluate;
 pub mod explain;
+pub mod export;
 pub mod objective;
 pub mod schedule;
 pub mod train;
