@@ -1,8 +1,7 @@
 //! `fovea bench`: how fast something is.
 
 use crate::exit::Exit;
-use crate::{Failure, Outcome, built_in};
-use fovea_engine::EngineError;
+use crate::{Failure, Outcome, built_in, settings};
 use fovea_engine::bench::{LocalizeBench, StepBench, localize_times, step_times};
 use fovea_plan::DeviceRequest;
 
@@ -85,13 +84,13 @@ fn step(args: &StepArgs) -> Outcome {
     let StepArgs { model, settings, batch, size, steps, device, json } = args;
     let bench = StepBench {
         model: model.clone(),
-        model_config: table(settings)?,
+        model_config: settings::parse(settings)?,
         batch: *batch,
         size: *size,
         steps: *steps,
         device: *device,
     };
-    let times = step_times(&bench, &built_in::registry()).map_err(failure)?;
+    let times = step_times(&bench, &built_in::registry())?;
     let (ce, ria) = (times.ce_seconds, times.ria_seconds);
     let images = *batch as f64;
     if *json {
@@ -119,13 +118,13 @@ fn localize(args: &LocalizeArgs) -> Outcome {
     }
     let bench = LocalizeBench {
         localizer: localizer.clone(),
-        config: table(settings)?,
+        config: settings::parse(settings)?,
         images: *images,
         size: *size,
         repeats: *repeats,
         device: *device,
     };
-    let (device, seconds) = localize_times(&bench, &built_in::registry()).map_err(failure)?;
+    let (device, seconds) = localize_times(&bench, &built_in::registry())?;
     let rate = *images as f64 / seconds;
     if *json {
         let value = serde_json::json!({
@@ -139,24 +138,4 @@ fn localize(args: &LocalizeArgs) -> Outcome {
         );
     }
     Ok(Exit::Success)
-}
-
-fn failure(error: EngineError) -> Failure {
-    match error {
-        EngineError::Device(_) => Failure::new(Exit::Device, error),
-        error => Failure::new(Exit::Usage, error),
-    }
-}
-
-/// A plugin's table from `--set`.
-pub(crate) fn table(settings: &[String]) -> Result<serde_json::Value, Failure> {
-    settings.iter().map(|text| setting(text)).collect::<Result<serde_json::Map<_, _>, _>>().map(Into::into)
-}
-
-/// `key=value`; a value that is not JSON is a string.
-fn setting(text: &str) -> Result<(String, serde_json::Value), Failure> {
-    let (key, value) = text
-        .split_once('=')
-        .ok_or_else(|| Failure::new(Exit::Usage, format!("--set {text}: write KEY=VALUE")))?;
-    Ok((key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
 }

@@ -6,15 +6,21 @@ mod bench;
 mod built_in;
 mod data;
 mod exit;
+mod explain;
+mod export;
+mod localize;
 mod plan;
 mod plugins;
 mod progress;
 mod report;
 mod run;
+mod settings;
 mod worker;
 
 use clap::{Parser, Subcommand};
 use exit::Exit;
+use fovea_engine::EngineError;
+use fovea_records::LookupError;
 use std::process::ExitCode;
 
 /// Does my classifier look at the object or at the background, and which way of training fixes it?
@@ -35,6 +41,12 @@ enum Command {
     Report(report::Args),
     /// Look at a data set, or write one to try things on.
     Data(data::Args),
+    /// Show what a network says of pictures and where it looks: logits, Grad-CAM heatmaps, boxes.
+    Explain(Box<explain::Args>),
+    /// Find the object in pictures with a localizer: one box per picture.
+    Localize(localize::Args),
+    /// Write the trained weights of a trial for PyTorch.
+    Export(export::Args),
     /// List the plugins: data sets, models, localizers, extractors, losses.
     Plugins(plugins::Args),
     /// Measure how fast something is.
@@ -50,6 +62,9 @@ fn main() -> ExitCode {
         Command::Plan(args) => plan::main(&args),
         Command::Report(args) => report::main(&args),
         Command::Data(args) => data::main(&args),
+        Command::Explain(args) => explain::main(&args),
+        Command::Localize(args) => localize::main(&args),
+        Command::Export(args) => export::main(&args),
         Command::Plugins(args) => plugins::main(&args),
         Command::Bench(args) => bench::main(&args),
         Command::Worker => worker::main(),
@@ -73,6 +88,28 @@ struct Failure {
 impl Failure {
     fn new(exit: Exit, message: impl std::fmt::Display) -> Self {
         Self { message: format!("error: {message}"), exit }
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let exit = match &error {
+            EngineError::Device(_) => Exit::Device,
+            EngineError::Config(_) | EngineError::Plugin(_) => Exit::Usage,
+            EngineError::Data(_) | EngineError::Store(_) | EngineError::Checkpoint(_) => Exit::Files,
+            EngineError::Diverged { .. } => Exit::TrialsFailed,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<LookupError> for Failure {
+    fn from(error: LookupError) -> Self {
+        let exit = match &error {
+            LookupError::NotOne { .. } => Exit::Usage,
+            LookupError::NoRun(_) | LookupError::Unfinished { .. } | LookupError::Store(_) => Exit::Files,
+        };
+        Self::new(exit, error)
     }
 }
 

@@ -4,7 +4,7 @@ use fovea_orchestrator::{TaskLabel, Update};
 use fovea_plan::Plan;
 use fovea_records::{TrialEvent, TrialOutcome};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,8 @@ pub(crate) struct Progress {
     evaluating: (f64, usize),
     workers: usize,
     told: Instant,
+    /// Warnings that were shown.
+    warned: BTreeSet<String>,
 }
 
 struct Bars {
@@ -48,6 +50,7 @@ impl Progress {
             evaluating: (0.0, 0),
             workers: plan.run.workers.max(1),
             told: Instant::now(),
+            warned: BTreeSet::new(),
         }
     }
 
@@ -134,7 +137,12 @@ impl Progress {
                     self.task_line(task, &text);
                 }
             }
-            TrialEvent::Warning { message } => self.task_line(task, &format!("warning: {message}")),
+            // Every trial on the same data or weights has the same to say.
+            TrialEvent::Warning { message } => {
+                if self.warned.insert(message.clone()) {
+                    self.task_line(task, &format!("warning: {message}"));
+                }
+            }
             TrialEvent::Finished { eval_seconds, .. } => {
                 if !task.is_stage {
                     self.evaluating.0 += eval_seconds;

@@ -3,6 +3,7 @@
 use crate::ReportError;
 use crate::figures::look::{INK, register_fonts};
 use crate::figures::pen::{Align, Drawn, Lettering, Medium, Pen, fitted};
+use crate::overlay::{blend, inferno};
 use crate::run::{Run, Trial};
 use fovea_records::store::write_atomic;
 use fovea_records::{GalleryItem, RunStore};
@@ -26,9 +27,6 @@ const LABEL: u32 = 22;
 const FOOTER: u32 = 34;
 /// Narrower than this the legend would not fit.
 const LEAST_WIDTH: u32 = 470;
-
-/// Weight of the heatmap's colour over the picture.
-const OVERLAY: f32 = 0.5;
 
 const PREDICTED: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
 const TARGET: RGBColor = RGBColor(0x35, 0xE0, 0xFF);
@@ -182,33 +180,8 @@ fn scaled(picture: &RgbImage) -> RgbImage {
 fn overlay(picture: &RgbImage, heatmap: &GrayImage) -> RgbImage {
     let mut cell = scaled(picture);
     let heat = imageops::resize(heatmap, cell.width(), cell.height(), FilterType::Triangle);
-    for (pixel, heat) in cell.pixels_mut().zip(heat.pixels()) {
-        let colour = inferno(f32::from(heat.0[0]) / 255.0);
-        for (channel, colour) in pixel.0.iter_mut().zip(colour) {
-            *channel = ((1.0 - OVERLAY) * f32::from(*channel) + OVERLAY * 255.0 * colour).round() as u8;
-        }
-    }
+    blend(&mut cell, heat.pixels().map(|heat| f32::from(heat.0[0]) / 255.0));
     cell
-}
-
-/// Matplotlib's inferno as a polynomial of degree 6 (Matt Zucker's fit, public domain, shadertoy WlfXRN).
-fn inferno(t: f32) -> [f32; 3] {
-    const COEFFICIENTS: [[f32; 3]; 7] = [
-        [0.000_218_94, 0.001_651_005, -0.019_480_9],
-        [0.106_513_42, 0.563_956_44, 3.932_712_4],
-        [11.602_493, -3.972_854, -15.942_394],
-        [-41.703_995, 17.436_398, 44.354_145],
-        [77.162_94, -33.402_36, -81.807_31],
-        [-71.319_43, 32.626_064, 73.209_52],
-        [25.131_126, -12.242_669, -23.070_325],
-    ];
-    let mut colour = [0.0; 3];
-    for power in COEFFICIENTS.iter().rev() {
-        for (channel, coefficient) in colour.iter_mut().zip(power) {
-            *channel = *channel * t + coefficient;
-        }
-    }
-    colour.map(|c| c.clamp(0.0, 1.0))
 }
 
 /// Upper left corner of a cell, logical pixels.
@@ -310,15 +283,6 @@ fn legend<DB: DrawingBackend>(pen: &Pen<DB>, y: f64) -> Drawn {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn inferno_runs_from_black_to_pale_yellow() {
-        // Ends and middle of matplotlib 3.11.2's table.
-        let near = |a: [f32; 3], b: [f32; 3]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 0.03);
-        assert!(near(inferno(0.0), [0.001, 0.0, 0.014]), "{:?}", inferno(0.0));
-        assert!(near(inferno(0.5), [0.736, 0.216, 0.330]), "{:?}", inferno(0.5));
-        assert!(near(inferno(1.0), [0.988, 0.998, 0.645]), "{:?}", inferno(1.0));
-    }
 
     #[test]
     fn overlay_keeps_half_of_the_picture() {

@@ -7,7 +7,7 @@
 //! - `stats`, `summary`, `measures`: mean, spread, t intervals, deltas to the baseline paired by seed.
 //! - `reference`: published numbers beside ours. `targets`: how good the localizer's boxes were.
 //! - `tables`: the Polars tables. `text`: the table for the terminal. `answer`: the findings in words.
-//! - `figures`, `gallery`: what is drawn. `html`: the page.
+//! - `figures`, `gallery`, `overlay`: what is drawn. `html`: the page.
 
 mod answer;
 mod build;
@@ -18,6 +18,7 @@ mod format;
 mod gallery;
 mod html;
 mod measures;
+mod overlay;
 mod reference;
 mod run;
 mod stats;
@@ -28,3 +29,4 @@ mod text;
 
 pub use build::{ReportSummary, build};
 pub use error::ReportError;
+pub use overlay::{box_png, overlay_png};

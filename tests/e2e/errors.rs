@@ -1,32 +1,7 @@
 //! Bad input: every message says what, where, and what to do, and nothing panics.
 
-use crate::harness::{SMALL, Workspace};
+use crate::harness::{SMALL, Workspace, folder};
 use std::fs;
-
-/// A PNG of one colour.
-fn png(color: u8) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let pixels = vec![color; 8 * 8 * 3];
-    let encoder = image::codecs::png::PngEncoder::new(&mut bytes);
-    image::ImageEncoder::write_image(encoder, &pixels, 8, 8, image::ExtendedColorType::Rgb8).unwrap();
-    bytes
-}
-
-/// A folder data set of two classes with two pictures each in train and test; no masks.
-fn folder(workspace: &Workspace) {
-    for split in ["train", "test"] {
-        for (class, color) in [("cat", 200), ("dog", 50)] {
-            for i in 0..2 {
-                workspace.write(&format!("data/{split}/{class}/{i}.png"), png(color + i));
-            }
-        }
-    }
-    let rest = SMALL.split_once("[input]").unwrap().1;
-    workspace.write(
-        "folder.toml",
-        format!("name = \"folder\"\ndevice = \"cpu\"\n[dataset]\nname = \"folder\"\nroot = \"data\"\n[input]{rest}"),
-    );
-}
 
 #[test]
 fn several_mistakes_are_told_at_once_with_their_places() {

@@ -1,6 +1,7 @@
 //! A workspace in a temporary directory, with the binary and a small experiment. The main type is [`Workspace`].
 
 use fovea_records::{Done, RunStore};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -122,4 +123,50 @@ pub(crate) fn bits(store: &RunStore, variant: &str, seed: u64) -> BTreeMap<Strin
 /// The hash of a trial's weights.
 pub(crate) fn weights(store: &RunStore, variant: &str, seed: u64) -> String {
     bits(store, variant, seed)["checkpoint/model.safetensors"].clone()
+}
+
+/// A PNG of one colour, 8x8.
+pub(crate) fn png(color: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let pixels = vec![color; 8 * 8 * 3];
+    let encoder = image::codecs::png::PngEncoder::new(&mut bytes);
+    image::ImageEncoder::write_image(encoder, &pixels, 8, 8, image::ExtendedColorType::Rgb8).unwrap();
+    bytes
+}
+
+/// A `.safetensors` file of floats: name -> (shape, values).
+pub(crate) type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// Reads one.
+pub(crate) fn read_tensors(path: &Path) -> Tensors {
+    let bytes = std::fs::read(path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let floats = |data: &[u8]| data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    file.iter().map(|(n, v)| (n.to_owned(), (v.shape().to_vec(), floats(v.data())))).collect()
+}
+
+/// The bytes of one.
+pub(crate) fn tensors(tensors: &Tensors) -> Vec<u8> {
+    let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let data: Vec<_> = tensors.iter().map(|(name, (shape, values))| (name, shape, bytes(values))).collect();
+    let views = data
+        .iter()
+        .map(|(name, shape, bytes)| (name, TensorView::new(Dtype::F32, (*shape).clone(), bytes).unwrap()));
+    safetensors::serialize(views, None).unwrap()
+}
+
+/// A folder data set of two classes with two pictures each in train and test; no masks.
+pub(crate) fn folder(workspace: &Workspace) {
+    for split in ["train", "test"] {
+        for (class, color) in [("cat", 200), ("dog", 50)] {
+            for i in 0..2 {
+                workspace.write(&format!("data/{split}/{class}/{i}.png"), png(color + i));
+            }
+        }
+    }
+    let rest = SMALL.split_once("[input]").unwrap().1;
+    workspace.write(
+        "folder.toml",
+        format!("name = \"folder\"\ndevice = \"cpu\"\n[dataset]\nname = \"folder\"\nroot = \"data\"\n[input]{rest}"),
+    );
 }

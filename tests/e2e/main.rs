@@ -5,6 +5,8 @@ mod bits;
 mod data;
 mod errors;
 mod experiment;
+mod explain;
+mod export;
 mod harness;
 mod resume;
 mod sweep;

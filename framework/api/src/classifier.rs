@@ -1,6 +1,6 @@
 //! Networks that explain themselves. The main traits are [`Classifier`] and [`DynClassifier`].
 
-use crate::PluginError;
+use crate::{HeadReplaced, PluginError};
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::store::ModuleRecord;
@@ -106,6 +106,14 @@ pub trait DynClassifier: Send {
     /// # Errors
     /// When the record is of another network.
     fn load_record(&mut self, record: ModuleRecord) -> Result<(), PluginError>;
+}
+
+/// A network, with what happened to its weights on the way.
+pub struct BuiltModel {
+    /// The network.
+    pub model: Box<dyn DynClassifier>,
+    /// Set when it was given weights of another number of classes: the user must be told.
+    pub head_replaced: Option<HeadReplaced>,
 }
 
 /// Makes a network object-safe.

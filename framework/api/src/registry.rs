@@ -1,7 +1,7 @@
 //! The one door for plugins. The main type is [`Registry`].
 
 use crate::{
-    BoxExtractor, ConfigIssue, DatasetSource, DynClassifier, ExplanationLoss, Localizer, ModelContext,
+    BoxExtractor, BuiltModel, ConfigIssue, DatasetSource, ExplanationLoss, Localizer, ModelContext,
     PluginError,
 };
 use burn::tensor::Device;
@@ -107,7 +107,7 @@ pub trait ModelPlugin: Plugin {
     ///
     /// # Errors
     /// When the configuration does not make a network, or weights do not fit.
-    fn build(config: Self::Config, context: &ModelContext) -> Result<Box<dyn DynClassifier>, PluginError>;
+    fn build(config: Self::Config, context: &ModelContext) -> Result<BuiltModel, PluginError>;
 }
 
 /// A plugin that says where the object is.
@@ -137,21 +137,21 @@ pub trait LossPlugin: Plugin {
     fn build(config: Self::Config, context: &BuildContext) -> Result<Box<dyn ExplanationLoss>, PluginError>;
 }
 
-type Make<T, C> = Arc<dyn Fn(Value, &C) -> Result<Box<T>, PluginError> + Send + Sync>;
+type Make<T, C> = Arc<dyn Fn(Value, &C) -> Result<T, PluginError> + Send + Sync>;
 
 /// Makes a plugin of its kind from a resolved configuration.
 #[derive(Clone)]
 pub enum Factory {
     /// A data set.
-    Dataset(Make<dyn DatasetSource, BuildContext>),
+    Dataset(Make<Box<dyn DatasetSource>, BuildContext>),
     /// A network.
-    Model(Make<dyn DynClassifier, ModelContext>),
+    Model(Make<BuiltModel, ModelContext>),
     /// A localizer.
-    Localizer(Make<dyn Localizer, BuildContext>),
+    Localizer(Make<Box<dyn Localizer>, BuildContext>),
     /// A box extractor.
-    Extractor(Make<dyn BoxExtractor, BuildContext>),
+    Extractor(Make<Box<dyn BoxExtractor>, BuildContext>),
     /// A loss.
-    Loss(Make<dyn ExplanationLoss, BuildContext>),
+    Loss(Make<Box<dyn ExplanationLoss>, BuildContext>),
 }
 
 /// A configuration with defaults filled in, and what identifies the plugin beside it.
@@ -385,7 +385,7 @@ impl Registry {
         name: &str,
         config: Value,
         c: &ModelContext,
-    ) -> Result<Box<dyn DynClassifier>, PluginError> {
+    ) -> Result<BuiltModel, PluginError> {
         match &self.get(PluginKind::Model, name)?.factory {
             Factory::Model(make) => make(config, c),
             _ => unreachable!("an entry's factory is of its kind"),

@@ -59,7 +59,11 @@ fn list(what: &str, names: &[String]) -> String {
 }
 
 /// A classification layer of another number of classes was not taken from the file but initialised.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the weights have {file_classes} classes, not {classes}: layer `{layer}` begins from random values, everything \
+     else from the weights"
+)]
 pub struct HeadReplaced {
     /// The layer (`fc`).
     pub layer: String,

@@ -56,7 +56,7 @@ pub fn step_times(bench: &StepBench, registry: &Registry) -> Result<StepTimes, E
         device: autodiff.clone(),
         base_dir: ".".into(),
     };
-    let mut model = registry.build_model(&bench.model, bench.model_config.clone(), &model)?;
+    let mut model = registry.build_model(&bench.model, bench.model_config.clone(), &model)?.model;
     let extractor = registry.build_extractor("threshold", json!({}), &context)?;
     let loss = registry.build_loss("ria", json!({}), &context)?;
     let cam = CamConfig::default();

@@ -1,6 +1,8 @@
 //! Grad-CAM heatmaps inside the forward graph (method.md section 2). The main type is [`HeatmapMaker`].
 
-use burn::tensor::{Device, Tensor, TensorData, activation::relu};
+use crate::objective::host_floats;
+use burn::tensor::{Device, Int, Tensor, TensorData, activation::relu};
+use fovea_api::{DynClassifier, Mode};
 use fovea_plan::Normalisation;
 
 /// Class activation maps, Eq. 2: `relu(sum_k alpha_k A_k)`.
@@ -14,6 +16,40 @@ pub fn class_activation(features: Tensor<4>, alpha: Tensor<2>) -> Tensor<3> {
     let [n, k, h, w] = features.dims();
     let weighted = alpha.reshape([n, 1, k]).matmul(features.reshape([n, k, h * w]));
     relu(weighted.reshape([n, h, w]))
+}
+
+/// What a network says of a batch in evaluation mode, and the CAMs of the classes it predicts.
+pub struct PredictedCams {
+    /// Logits on the host, a row a picture.
+    pub logits: Vec<Vec<f32>>,
+    /// Grad-CAM weights: `[N, K]`.
+    pub alpha: Tensor<2>,
+    /// Activation maps: `[N, h, w]`.
+    pub cams: Tensor<3>,
+}
+
+impl PredictedCams {
+    /// One forward pass.
+    ///
+    /// # Shapes
+    /// - `images`: `[N, 3, H, W]`
+    #[must_use]
+    pub fn new(model: &dyn DynClassifier, images: Tensor<4>) -> Self {
+        let pass = model.forward(images, Mode::Eval);
+        let [n, classes] = pass.logits.dims();
+        let logits = host_floats(&pass.logits).chunks_exact(classes).map(<[f32]>::to_vec).collect();
+        let class: Tensor<1, Int> = pass.logits.argmax(1).reshape([n]);
+        let alpha = pass.head.cam_weights(class);
+        Self { logits, cams: class_activation(pass.features, alpha.clone()), alpha }
+    }
+
+    /// Heatmaps for a network input of `to` = (H, W): upsampled, then normalised by their maxima, `[N, H, W]`.
+    #[must_use]
+    pub fn heatmaps(&self, to: (usize, usize)) -> Tensor<3> {
+        let [_, h, w] = self.cams.dims();
+        let maker = HeatmapMaker::new((h, w), to, Normalisation::Max, &self.cams.device());
+        maker.heatmaps(self.cams.clone())
+    }
 }
 
 /// Weights of bilinear interpolation with half-pixel centres (`align_corners = False`), `[to, from]`, row-major.

@@ -139,6 +139,12 @@ impl Checkpoint {
     }
 }
 
+/// Where a finished trial has its weights.
+#[must_use]
+pub fn weights_path(trial_dir: &Path) -> PathBuf {
+    trial_dir.join("checkpoint").join("model.safetensors")
+}
+
 /// Writes parameters and buffers under torchvision's names. Equal weights give equal bytes.
 ///
 /// # Errors

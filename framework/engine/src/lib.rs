@@ -6,6 +6,9 @@
 //! - [`objective`]: `L = alpha L_CE + beta L_expl`.
 //! - [`train`]: the training loop; [`schedule`]: learning rates; [`checkpoint`]: exact resume.
 //! - [`evaluate`]: accuracy, noise robustness, explanation metrics, gallery.
+//! - [`explain`]: any pictures through one network; [`trained`]: the network of a finished trial; [`export`]: its
+//!   weights for PyTorch.
+//! - [`localize`](mod@localize): boxes of any pictures.
 //! - [`catalog`]: the registry as the plan sees it.
 //! - [`device`]: from a request to a device.
 //! - [`worker`]: the loop of a worker process.
@@ -22,9 +25,13 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod evaluate;
+pub mod explain;
+pub mod export;
+pub mod localize;
 pub mod objective;
 pub mod schedule;
 pub mod train;
+pub mod trained;
 pub mod trial;
 pub mod worker;
 

@@ -1,6 +1,6 @@
 //! A whole stage or trial. The main function is [`run_task`].
 
-use crate::checkpoint::{Checkpoint, Progress, write_safetensors};
+use crate::checkpoint::{Checkpoint, Progress, weights_path, write_safetensors};
 use crate::data::loader::TrainLoader;
 use crate::data::source::{DEFAULT_CACHE_BYTES, Source};
 use crate::data::targets::Targets;
@@ -11,7 +11,8 @@ use crate::train::Trainer;
 use crate::{Emit, EngineError, schedule};
 use burn::optim::ModuleOptimizer;
 use fovea_api::{
-    BoxExtractor, BuildContext, DynClassifier, ExplanationLoss, Localizer, LossInputs, ModelContext, Registry,
+    BoxExtractor, BuildContext, BuiltModel, DynClassifier, ExplanationLoss, Localizer, LossInputs,
+    ModelContext, Registry,
 };
 use fovea_plan::{PluginConfig, TrialConfig};
 use fovea_records::{MetricRow, TaskKind, TrialEvent, WorkerTask, store};
@@ -42,7 +43,7 @@ struct State {
 /// Every [`EngineError`]; the text is what the user reads.
 pub fn run_task(task: &WorkerTask, registry: &Registry, emit: Emit<'_>) -> Result<(), EngineError> {
     let (job, model) = Job::build(task, registry, emit)?;
-    job.check(model.as_ref())?;
+    job.check(model.model.as_ref())?;
     let epochs = match task.kind {
         TaskKind::Stage { epochs } => epochs,
         TaskKind::Trial => job.config.training.epochs,
@@ -64,7 +65,7 @@ impl<'a> Job<'a> {
         task: &'a WorkerTask,
         registry: &Registry,
         emit: Emit<'a>,
-    ) -> Result<(Self, Box<dyn DynClassifier>), EngineError> {
+    ) -> Result<(Self, BuiltModel), EngineError> {
         let config: TrialConfig = serde_json::from_value(task.config.clone()).map_err(|e| {
             let advice = "plan and worker must be of one version";
             EngineError::Config(format!("the worker cannot read the trial's configuration: {e}; {advice}"))
@@ -113,7 +114,8 @@ impl<'a> Job<'a> {
     }
 
     /// The state from which training goes on.
-    fn begin(&self, mut model: Box<dyn DynClassifier>, epochs: usize) -> Result<State, EngineError> {
+    fn begin(&self, built: BuiltModel, epochs: usize) -> Result<State, EngineError> {
+        let BuiltModel { mut model, head_replaced } = built;
         let own = self.checkpoint();
         let stage = self.task.stage_dir.as_ref().map(|dir| Checkpoint::new(dir.join("checkpoint")));
         let fresh = schedule::optimizer(&self.config.training);
@@ -132,6 +134,11 @@ impl<'a> Job<'a> {
             epochs,
             origin: origin.to_owned(),
         });
+        // A checkpoint replaces every weight, so that what the model was built from no longer matters.
+        if let Some(replaced) = head_replaced.filter(|_| origin == "scratch") {
+            let message = format!("model {}: {replaced}", self.config.model.name);
+            (self.emit)(TrialEvent::Warning { message });
+        }
         Ok(State { model, optimizer, progress })
     }
 
@@ -207,7 +214,7 @@ impl<'a> Job<'a> {
     /// Evaluates, leaves every artefact, and removes what only resuming needs.
     fn finish(&self, state: &State, quality: Vec<MetricRow>) -> Result<(), EngineError> {
         let dir = &self.task.dir;
-        write_safetensors(&dir.join("checkpoint").join("model.safetensors"), &state.model.tensors())?;
+        write_safetensors(&weights_path(dir), &state.model.tensors())?;
         let model = state.model.evaluation_copy();
         let evaluator = self.evaluator(model.as_ref(), self.emit);
         let Evaluation { rows, records } = evaluator.run()?;

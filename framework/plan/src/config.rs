@@ -6,6 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::path::Path;
 
 /// A plugin with its configuration resolved: defaults filled in by the plugin itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +51,17 @@ pub struct TrialConfig {
     pub training: TrainingConfig,
     /// What is measured at the end.
     pub evaluation: EvaluationConfig,
+}
+
+impl TrialConfig {
+    /// Reads the `trial.toml` of a trial's folder.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
+        toml_edit::de::from_str(&text).map_err(|e| e.to_string())
+    }
 }
 
 /// How pictures become network input.

@@ -4,6 +4,7 @@
 //! - [`metrics`]: [`MetricRow`] and the declaration of every metric (label, unit, direction).
 //! - [`event`]: [`TrialEvent`], what a worker says while it computes; [`JournalEntry`], what the orchestrator did.
 //! - [`predictions`]: per-picture outputs, so that a new metric needs no training.
+//! - [`lookup`]: [`find_trial`], a finished trial from what a user types.
 //! - [`task`]: [`WorkerTask`], what the orchestrator asks of a worker.
 //! - [`store`]: [`RunStore`], the run directory: locks, atomic writes, DONE markers.
 //!
@@ -11,6 +12,7 @@
 
 pub mod event;
 pub mod id;
+pub mod lookup;
 pub mod metrics;
 pub mod predictions;
 pub mod store;
@@ -18,6 +20,7 @@ pub mod task;
 
 pub use event::{EpochSummary, JournalEntry, TrialEvent};
 pub use id::{StageId, TrialId};
+pub use lookup::{LookupError, find_trial};
 pub use metrics::{Direction, MetricDef, MetricRow, Unit};
 pub use predictions::{GalleryItem, PredictionRecord, Region};
 pub use store::{Done, PlannedTrial, Reference, RunPlan, RunStore, StoreError, TrialOutcome};

@@ -389,6 +389,8 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 /// # Errors
 /// When the directory cannot be opened.
 pub fn sync_dir(dir: &Path) -> Result<(), StoreError> {
+    // The parent of a bare file name is the empty path, which cannot be opened.
+    let dir = if dir == Path::new("") { Path::new(".") } else { dir };
     File::open(dir).and_then(|d| d.sync_all()).map_err(io("write", dir))
 }
 
@@ -400,6 +402,16 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError
     let mut text = serde_json::to_vec_pretty(value).map_err(|e| corrupt(path, 0, "value", &e))?;
     text.push(b'\n');
     write_atomic(path, &text)
+}
+
+/// Writes a JSON array atomically, an element a line: thousands of numbers would fill a line each otherwise.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_json_array<T: Serialize>(path: &Path, values: &[T]) -> Result<(), StoreError> {
+    let lines: Result<Vec<String>, _> = values.iter().map(serde_json::to_string).collect();
+    let lines = lines.map_err(|e| corrupt(path, 0, "value", &e))?;
+    write_atomic(path, format!("[\n{}\n]\n", lines.join(",\n")).as_bytes())
 }
 
 /// Reads a JSON file.

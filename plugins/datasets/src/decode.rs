@@ -19,8 +19,11 @@ pub(crate) enum MaskLevels {
     Soft,
 }
 
-/// Decodes a picture to 8-bit RGB.
-pub(crate) fn picture(path: &Path) -> Result<RgbImage, DataError> {
+/// Decodes a picture file to 8-bit RGB: JPEG or PNG, whatever its extension says.
+///
+/// # Errors
+/// When it cannot be read, or is something else or cut short.
+pub fn picture(path: &Path) -> Result<RgbImage, DataError> {
     let image = decode(path)?.into_rgb8();
     let (width, height) = (image.width() as usize, image.height() as usize);
     Ok(RgbImage { width, height, pixels: image.into_raw() })

@@ -50,6 +50,14 @@ impl Directory {
     }
 }
 
+/// Picture files directly in a folder, sorted by name; hidden ones are left out.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    Ok(Directory::of(folder)?.files.into_values().filter(|file| is_picture(file)).collect())
+}
+
 /// A configured path; a relative one starts at `base_dir`.
 pub(crate) fn absolute(base_dir: &Path, path: &Path) -> PathBuf {
     let path = base_dir.join(path);

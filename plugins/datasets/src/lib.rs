@@ -10,6 +10,8 @@ pub mod rival10;
 pub mod scenes;
 pub mod waterbirds;
 
+pub use decode::picture as decode_picture;
+pub use files::pictures_in;
 pub use folder::{Folder, FolderConfig};
 pub use listing::BadImagePolicy;
 pub use rival10::{Rival10, Rival10Config, Rival10Demo, write_rival10_demo};

@@ -95,7 +95,7 @@ impl FeatureConfig {
                 base_dir: context.base_dir.clone(),
             };
             let network = context.registry.build_model(model, Value::Object(table), &model_context);
-            let network = Mutex::new(network.map_err(|error| error.to_string())?);
+            let network = Mutex::new(network.map_err(|error| error.to_string())?.model);
             return Ok(Box::new(ConvFeatures { network, device }));
         }
         let Some(weights) = &self.weights else {

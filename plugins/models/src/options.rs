@@ -1,6 +1,6 @@
 //! What the configurations of all networks have in common. The main type is [`Freeze`].
 
-use fovea_api::ConfigIssue;
+use fovea_api::{BuiltModel, Classifier, ConfigIssue, HeadReplaced, PluginError, WeightsError, boxed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,4 +22,15 @@ pub(crate) fn check_positive<'a>(
 ) -> Option<ConfigIssue> {
     let zero = numbers.into_iter().any(|n| *n == 0);
     zero.then(|| ConfigIssue::at(key, "must be at least 1"))
+}
+
+/// What a plugin's build gives: the initialised network made object-safe.
+pub(crate) fn built<M: Classifier>(
+    plugin: &str,
+    network: Result<(M, Option<HeadReplaced>), WeightsError>,
+) -> Result<BuiltModel, PluginError> {
+    match network {
+        Ok((network, head_replaced)) => Ok(BuiltModel { model: boxed(network), head_replaced }),
+        Err(error) => Err(PluginError::new(format!("model {plugin}"), format!("failed to {error}"))),
+    }
 }

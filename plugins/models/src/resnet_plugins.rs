@@ -1,13 +1,13 @@
 //! The ResNets by name. The main types are [`ResNetConfig`] and the presets.
 
 use crate::init::Scope;
-use crate::options::{Freeze, check_positive};
+use crate::options::{Freeze, built, check_positive};
 use crate::resnet::{Architecture, BlockKind, ResNet};
 use fovea_api::registry::ModelPlugin;
 use fovea_api::weights::{
     HeadReplaced, StateDict, WeightsError, check_weights, fingerprint_weights, load_state_dict,
 };
-use fovea_api::{ConfigIssue, DynClassifier, ModelContext, Plugin, PluginError, boxed};
+use fovea_api::{BuiltModel, ConfigIssue, ModelContext, Plugin, PluginError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
@@ -132,14 +132,11 @@ impl<P: ResNetPreset> Plugin for ResNetPlugin<P> {
 }
 
 impl<P: ResNetPreset> ModelPlugin for ResNetPlugin<P> {
-    fn build(config: Self::Config, context: &ModelContext) -> Result<Box<dyn DynClassifier>, PluginError> {
+    fn build(config: Self::Config, context: &ModelContext) -> Result<BuiltModel, PluginError> {
         if let Some(issue) = Self::check(&config, &context.base_dir).first() {
             return Err(PluginError::new(format!("model {}", P::NAME), issue.to_string()));
         }
-        match config.init(context) {
-            Ok((network, _)) => Ok(boxed(network)),
-            Err(error) => Err(PluginError::new(format!("model {}", P::NAME), format!("failed to {error}"))),
-        }
+        built(P::NAME, config.init(context))
     }
 }
 

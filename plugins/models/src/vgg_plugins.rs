@@ -1,13 +1,13 @@
 //! The VGGs by name. The main types are [`VggConfig`] and the presets.
 
 use crate::init::Scope;
-use crate::options::{Freeze, check_positive};
+use crate::options::{Freeze, built, check_positive};
 use crate::vgg::{Architecture, CamLayer, Vgg};
 use fovea_api::registry::ModelPlugin;
 use fovea_api::weights::{
     HeadReplaced, StateDict, WeightsError, check_weights, fingerprint_weights, load_state_dict,
 };
-use fovea_api::{ConfigIssue, DynClassifier, ModelContext, Plugin, PluginError, boxed};
+use fovea_api::{BuiltModel, ConfigIssue, ModelContext, Plugin, PluginError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
@@ -126,7 +126,7 @@ impl<P: VggPreset> Plugin for VggPlugin<P> {
 }
 
 impl<P: VggPreset> ModelPlugin for VggPlugin<P> {
-    fn build(config: Self::Config, context: &ModelContext) -> Result<Box<dyn DynClassifier>, PluginError> {
+    fn build(config: Self::Config, context: &ModelContext) -> Result<BuiltModel, PluginError> {
         let error = |message: String| PluginError::new(format!("model {}", P::NAME), message);
         if let Some(issue) = Self::check(&config, &context.base_dir).first() {
             return Err(error(issue.to_string()));
@@ -139,10 +139,7 @@ impl<P: VggPreset> ModelPlugin for VggPlugin<P> {
             let (stages, size) = (config.stages.len(), context.input_size);
             return Err(error(format!("{stages} stages leave nothing of a picture of {size}x{size}")));
         }
-        match config.init(context) {
-            Ok((network, _)) => Ok(boxed(network)),
-            Err(weights) => Err(error(format!("failed to {weights}"))),
-        }
+        built(P::NAME, config.init(context))
     }
 }
 

@@ -12,7 +12,7 @@ fn dropout_follows_the_devices_seed() {
     fovea_models::register(&mut registry);
     let context =
         ModelContext { classes: 10, input_size: 64, seed: 3, device: device.clone(), base_dir: ".".into() };
-    let network = registry.build_model("vgg-tiny", json!({"batch_norm": false}), &context).unwrap();
+    let network = registry.build_model("vgg-tiny", json!({"batch_norm": false}), &context).unwrap().model;
     let images = Tensor::<4>::ones([4, 3, 64, 64], &device);
     let pass = |seed, mode| {
         device.seed(seed);

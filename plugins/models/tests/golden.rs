@@ -28,7 +28,7 @@ fn build(plugin: &str, mut config: Value, weights: &str, device: &Device) -> Box
     config["weights"] = json!(golden(weights));
     let context =
         ModelContext { classes: 10, input_size: 96, seed: 1, device: device.clone(), base_dir: ".".into() };
-    registry.build_model(plugin, config, &context).unwrap()
+    registry.build_model(plugin, config, &context).unwrap().model
 }
 
 struct Cases(BTreeMap<String, (Vec<f32>, Vec<usize>)>);

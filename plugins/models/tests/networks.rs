@@ -22,7 +22,7 @@ fn context(device: &Device, classes: usize, seed: u64) -> ModelContext {
 }
 
 fn try_build(plugin: &str, config: Value, c: &ModelContext) -> Result<Box<dyn DynClassifier>, String> {
-    registry().build_model(plugin, config, c).map_err(|e| e.to_string())
+    registry().build_model(plugin, config, c).map(|built| built.model).map_err(|e| e.to_string())
 }
 
 fn build(plugin: &str, config: Value, device: &Device) -> Box<dyn DynClassifier> {
@@ -241,19 +241,23 @@ fn differences_to_the_weights_are_listed_together() {
     let mut tensors = build("resnet-tiny", json!({}), &device).tensors();
 
     // Data-parallel names nested in a checkpoint, and a head of another number of classes, are fine.
-    let mut nested = tensors.clone();
-    nested.iter_mut().for_each(|t| t.name = format!("state_dict.module.{}", t.name));
-    save(&path, &nested);
     let c = context(&device, 4, 8);
-    let network = try_build("resnet-tiny", config.clone(), &c).unwrap();
     let fresh = values(&*try_build("resnet-tiny", json!({}), &c).unwrap());
-    let (got, file) = (values(&*network), values(&*build("resnet-tiny", json!({}), &device)));
-    assert_eq!(got["fc.weight"], fresh["fc.weight"]);
-    assert_eq!(got["layer4.0.conv2.weight"], file["layer4.0.conv2.weight"]);
-    let typed: fovea_models::ResNetConfig<fovea_models::ResNetTiny> =
-        serde_json::from_value(config.clone()).unwrap();
-    let replaced = typed.init(&c).unwrap().1.unwrap();
-    assert_eq!((replaced.layer.as_str(), replaced.file_classes, replaced.classes), ("fc", 10, 4));
+    let file = values(&*build("resnet-tiny", json!({}), &device));
+    for nest in ["", "module.", "state_dict.", "model.", "state_dict.module."] {
+        let mut nested = tensors.clone();
+        nested.iter_mut().for_each(|t| t.name = format!("{nest}{}", t.name));
+        save(&path, &nested);
+        let got = values(&*try_build("resnet-tiny", config.clone(), &c).unwrap());
+        assert_eq!(got["fc.weight"], fresh["fc.weight"], "{nest}");
+        assert_eq!(got["layer4.0.conv2.weight"], file["layer4.0.conv2.weight"], "{nest}");
+    }
+    let built = registry().build_model("resnet-tiny", config.clone(), &c).unwrap();
+    assert_eq!(
+        built.head_replaced.unwrap().to_string(),
+        "the weights have 10 classes, not 4: layer `fc` begins from random values, everything else from the weights"
+    );
+    assert!(registry().build_model("resnet-tiny", json!({}), &c).unwrap().head_replaced.is_none());
 
     tensors.retain(|t| t.name != "bn1.bias" && t.name != "fc.bias");
     tensors.iter_mut().filter(|t| t.name == "layer2.0.conv2.weight").for_each(|t| t.name.push('s'));

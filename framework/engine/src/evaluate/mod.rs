@@ -14,14 +14,14 @@ pub mod gallery;
 pub mod noise;
 pub mod saliency;
 
-use crate::cam::{HeatmapMaker, class_activation};
+use crate::cam::PredictedCams;
 use crate::data::source::Source;
 use crate::data::transform::Transform;
 use crate::objective::{host_floats, network_input};
 use crate::{Emit, EngineError};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use fovea_api::{BoxExtractor, DataError, DynClassifier, Mask, Mode};
-use fovea_plan::{Normalisation, TrialConfig};
+use fovea_plan::TrialConfig;
 use fovea_records::{MetricRow, PredictionRecord};
 use rayon::prelude::*;
 
@@ -162,14 +162,9 @@ impl Evaluator<'_> {
     /// Logits and heatmaps of the predicted classes, upsampled and normalised by their maxima, `[N, size * size]`.
     fn heatmaps(&self, images: Vec<f32>) -> (Vec<Vec<f32>>, Vec<f32>) {
         let size = self.config.input.size;
-        let pass = self.model.forward(self.tensor(images), Mode::Eval);
-        let [n, classes] = pass.logits.dims();
-        let logits = host_floats(&pass.logits).chunks_exact(classes).map(<[f32]>::to_vec).collect();
-        let class: Tensor<1, Int> = pass.logits.argmax(1).reshape([n]);
-        let cams = class_activation(pass.features, pass.head.cam_weights(class));
-        let [_, h, w] = cams.dims();
-        let maker = HeatmapMaker::new((h, w), (size, size), Normalisation::Max, self.device);
-        (logits, host_floats(&maker.heatmaps(cams)))
+        let pass = PredictedCams::new(self.model, self.tensor(images));
+        let heatmaps = host_floats(&pass.heatmaps((size, size)));
+        (pass.logits, heatmaps)
     }
 
     fn progress(&self, what: &str, done: usize, total: usize) {
