@@ -8,5 +8,6 @@ mod experiment;
 mod explain;
 mod export;
 mod harness;
+mod localize;
 mod resume;
 mod sweep;

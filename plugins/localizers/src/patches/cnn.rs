@@ -17,6 +17,10 @@ pub(crate) struct ConvFeatures {
 }
 
 impl PatchFeatures for ConvFeatures {
+    fn device(&self) -> &Device {
+        &self.device
+    }
+
     fn padded(&self, height: usize, width: usize) -> [usize; 2] {
         [pixels::round_up(height, PADDING), pixels::round_up(width, PADDING)]
     }
@@ -26,7 +30,9 @@ impl PatchFeatures for ConvFeatures {
         let [height, width] = size;
         let values = pixels::planes(images, size);
         let input = TensorData::new(values, [images.len(), 3, height, width]);
-        let network = self.network.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // The lock is not held during the pass: a thread that waits within it may begin another batch and lock again.
+        let network =
+            self.network.lock().unwrap_or_else(std::sync::PoisonError::into_inner).evaluation_copy();
         let map = network.forward(Tensor::from_data(input, &self.device), Mode::Eval).features;
         let [n, d, rows, cols] = map.dims();
         let patch = [height as f32 / rows as f32, width as f32 / cols as f32];

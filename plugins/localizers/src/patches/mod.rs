@@ -11,7 +11,8 @@ mod pixels;
 pub(crate) mod stats;
 pub(crate) mod vit;
 
-use burn::tensor::Tensor;
+use burn::backend::DispatchDevice;
+use burn::tensor::{Device, Tensor};
 use fovea_api::{BBox, ImageView, Localization, Localizer, Mask, PluginError, RgbImage};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -39,6 +40,9 @@ pub(crate) struct PatchBatch {
 pub(crate) trait PatchFeatures: Send + Sync {
     /// Height and width of what is computed for a picture of this size. Pictures that agree make a batch.
     fn padded(&self, height: usize, width: usize) -> [usize; 2];
+
+    /// Where they are computed.
+    fn device(&self) -> &Device;
 
     /// Descriptors of pictures whose padded sizes agree.
     fn extract(&self, images: &[&RgbImage]) -> Result<PatchBatch, PluginError>;
@@ -78,32 +82,50 @@ impl<D> PatchLocalizer<D> {
     }
 }
 
-/// Pixels of a batch at most: 16 pictures of 224 x 224.
-const BATCH_PIXELS: usize = 16 * 224 * 224;
+/// Pixels of a batch at most. On the CPU small batches, one per thread, keep all threads busy also where an operation
+/// uses only one.
+const BATCH_PIXELS_CPU: usize = 4 * 224 * 224;
+const BATCH_PIXELS_GPU: usize = 64 * 224 * 224;
+
+impl<D: Discovery> PatchLocalizer<D> {
+    /// Answers for pictures whose padded sizes agree.
+    fn batch(
+        &self,
+        features: &dyn PatchFeatures,
+        pictures: &[&RgbImage],
+    ) -> Result<Vec<Option<Localization>>, PluginError> {
+        let batch = features.extract(pictures)?;
+        let grid = batch.grid;
+        let found = self.discovery.discover(batch).into_par_iter().zip(pictures);
+        Ok(found.map(|(found, picture)| localization(&found?, grid, picture)).collect())
+    }
+}
 
 impl<D: Discovery> Localizer for PatchLocalizer<D> {
     fn localize(&self, images: &[ImageView<'_>]) -> Result<Vec<Option<Localization>>, PluginError> {
-        let features = self.features.get_or_init(&self.load).as_ref().map_err(Clone::clone)?;
+        let features = self.features.get_or_init(&self.load).as_ref().map_err(Clone::clone)?.as_ref();
+        let on_cpu = matches!(features.device().as_dispatch(), DispatchDevice::Flex(_));
+        let pixels = if on_cpu { BATCH_PIXELS_CPU } else { BATCH_PIXELS_GPU };
         let mut sizes: BTreeMap<[usize; 2], Vec<usize>> = BTreeMap::new();
         for (index, view) in images.iter().enumerate() {
             sizes.entry(features.padded(view.image.height, view.image.width)).or_default().push(index);
         }
+        let batches: Vec<&[usize]> = sizes
+            .iter()
+            .flat_map(|([height, width], members)| members.chunks((pixels / (height * width).max(1)).max(1)))
+            .collect();
+        let answer = |members: &&[usize]| {
+            let pictures: Vec<&RgbImage> = members.iter().map(|&index| images[index].image).collect();
+            self.batch(features, &pictures)
+        };
+        let found: Vec<_> = if on_cpu {
+            batches.par_iter().map(answer).collect::<Result<_, _>>()?
+        } else {
+            batches.iter().map(answer).collect::<Result<_, _>>()?
+        };
         let mut answers = vec![None; images.len()];
-        for ([height, width], members) in sizes {
-            for members in members.chunks((BATCH_PIXELS / (height * width).max(1)).max(1)) {
-                let pictures: Vec<&RgbImage> = members.iter().map(|&index| images[index].image).collect();
-                let batch = features.extract(&pictures)?;
-                let grid = batch.grid;
-                let found = self.discovery.discover(batch);
-                let located: Vec<_> = found
-                    .into_par_iter()
-                    .zip(&pictures)
-                    .map(|(found, picture)| localization(&found?, grid, picture))
-                    .collect();
-                for (&index, found) in members.iter().zip(located) {
-                    answers[index] = found;
-                }
-            }
+        for (&index, found) in batches.into_iter().flatten().zip(found.into_iter().flatten()) {
+            answers[index] = found;
         }
         Ok(answers)
     }

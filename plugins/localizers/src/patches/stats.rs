@@ -20,6 +20,10 @@ pub(crate) struct PatchStats {
 }
 
 impl PatchFeatures for PatchStats {
+    fn device(&self) -> &Device {
+        &self.device
+    }
+
     fn padded(&self, height: usize, width: usize) -> [usize; 2] {
         [height.div_ceil(self.patch) * self.patch, width.div_ceil(self.patch) * self.patch]
     }

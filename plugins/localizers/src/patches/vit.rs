@@ -158,6 +158,10 @@ impl VisionTransformer {
 }
 
 impl PatchFeatures for VisionTransformer {
+    fn device(&self) -> &Device {
+        &self.device
+    }
+
     fn padded(&self, height: usize, width: usize) -> [usize; 2] {
         [pixels::round_up(height, self.patch), pixels::round_up(width, self.patch)]
     }
