@@ -1,7 +1,7 @@
 //! `fovea gc`: what of runs can be deleted.
 
 use crate::exit::Exit;
-use crate::words::{bytes, plural, table};
+use crate::words::{bytes, plural, print, table};
 use crate::{Failure, Outcome};
 use fovea_orchestrator::gc::{Kind, Leftover, leftovers, remove, stale_boxes};
 use fovea_orchestrator::survey::run_dirs;
@@ -69,9 +69,12 @@ pub(crate) fn main(args: &Args) -> Outcome {
     }
     if args.json {
         let total: u64 = found.iter().map(|leftover| leftover.bytes).sum();
-        println!("{:#}", json!({ "found": found, "bytes": total, "deleted": args.yes, "skipped": skipped }));
+        print(&format!(
+            "{:#}\n",
+            json!({ "found": found, "bytes": total, "deleted": args.yes, "skipped": skipped })
+        ));
     } else {
-        print!("{}", text(&found, args.yes));
+        print(&text(&found, args.yes));
         for skipped in skipped {
             eprintln!("left alone: {skipped}");
         }

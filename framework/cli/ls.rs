@@ -1,7 +1,7 @@
 //! `fovea ls`: what runs there are, or the trials of one.
 
 use crate::exit::Exit;
-use crate::words::{ago, bytes, percent, plural, table};
+use crate::words::{ago, bytes, percent, plural, print, table};
 use crate::{Failure, Outcome};
 use fovea_orchestrator::survey::{self, RunRow, TrialRow};
 use fovea_records::RunStore;
@@ -28,15 +28,15 @@ pub(crate) fn main(args: &Args) -> Outcome {
         let store = RunStore::new(&args.dir);
         let trials = survey::trials(&store).map_err(|e| Failure::new(Exit::Files, e))?;
         if args.json {
-            println!("{:#}", json!({ "dir": args.dir, "trials": trials }));
+            print(&format!("{:#}\n", json!({ "dir": args.dir, "trials": trials })));
         } else {
-            print!("{}", trial_table(&args.dir, &trials));
+            print(&trial_table(&args.dir, &trials));
         }
         return Ok(Exit::Success);
     }
     let runs = survey::runs(&args.dir);
     if args.json {
-        println!("{:#}", json!({ "dir": args.dir, "runs": runs }));
+        print(&format!("{:#}\n", json!({ "dir": args.dir, "runs": runs })));
     } else if runs.is_empty() {
         let dir = args.dir.display();
         let problem = if args.dir.is_dir() { "holds no run" } else { "is no folder" };
@@ -45,7 +45,7 @@ pub(crate) fn main(args: &Args) -> Outcome {
             format!("{dir} {problem}; `fovea run EXPERIMENT.toml` makes runs/NAME"),
         ));
     } else {
-        print!("{}", run_table(&runs));
+        print(&run_table(&runs));
     }
     Ok(Exit::Success)
 }

@@ -1,6 +1,7 @@
 //! `fovea plan FILE`: what there is to do, why, and how long it will take, without training.
 
 use crate::exit::Exit;
+use crate::words::print;
 use crate::{Failure, Outcome, built_in, foresee, plan_text};
 use fovea_datasets::{Rival10Demo, write_rival10_demo};
 use fovea_engine::catalog::Catalog;
@@ -69,9 +70,9 @@ pub(crate) fn main(args: &Args) -> Outcome {
         .map_err(|e| Failure::new(Exit::Files, e))?;
     let foreseen = foresee::foresee(&plan, &store, &standings, args.probe)?;
     if args.json {
-        println!("{:#}", plan_text::json(&plan, &store, &standings, &foreseen));
+        print(&format!("{:#}\n", plan_text::json(&plan, &store, &standings, &foreseen)));
     } else {
-        print!("{}", plan_text::text(&plan, &store, &standings, &foreseen));
+        print(&plan_text::text(&plan, &store, &standings, &foreseen));
     }
     Ok(Exit::Success)
 }

@@ -1,7 +1,7 @@
 //! `fovea show TRIAL`: all there is to know of one trial.
 
 use crate::exit::Exit;
-use crate::words::{bytes, date, duration, percent, plural, table};
+use crate::words::{bytes, date, duration, percent, plural, print, table};
 use crate::{Failure, Outcome};
 use fovea_orchestrator::dossier::{self, Dossier};
 use fovea_records::locate_trial;
@@ -28,9 +28,9 @@ pub(crate) fn main(args: &Args) -> Outcome {
     let dir = locate_trial(&args.trial, None)?;
     let dossier = dossier::open(&dir).map_err(|e| Failure::new(Exit::Files, e))?;
     if args.json {
-        println!("{:#}", serde_json::json!(dossier));
+        print(&format!("{:#}\n", serde_json::json!(dossier)));
     } else {
-        print!("{}", text(&dossier, args.brief));
+        print(&text(&dossier, args.brief));
     }
     Ok(Exit::Success)
 }
@@ -70,7 +70,7 @@ fn text(dossier: &Dossier, brief: bool) -> String {
     };
     let shown = values.iter().filter(|value| !brief || value.origin.is_some() || !dossier.origins_known);
     let rows: Vec<Vec<String>> =
-        shown.map(|value| vec![value.key.clone(), value.value.to_string(), origin(value)]).collect();
+        shown.map(|value| vec![value.key.clone(), written(&value.value), origin(value)]).collect();
     text += &table(&["key", "value", "from"], &rows);
     if !dossier.origins_known {
         text += "  (the plan that says where values came from is gone)\n";
@@ -84,4 +84,9 @@ fn text(dossier: &Dossier, brief: bool) -> String {
         text += &table(&["file", ">size", "blake3"], &rows.collect::<Vec<_>>());
     }
     text
+}
+
+/// A value as a file would have it; null: TOML has none, the key would be absent.
+fn written(value: &serde_json::Value) -> String {
+    if value.is_null() { "-".to_owned() } else { value.to_string() }
 }

@@ -11,8 +11,9 @@ use crate::standing::Standing;
 use fovea_plan::{Plan, Trial};
 use fovea_records::StageId;
 use serde::Serialize;
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ops::{Add, Mul};
+use std::ops::{Add, Mul, Range};
 
 /// Seconds, with the range that they may well be in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -142,7 +143,7 @@ pub struct Known<'a> {
 pub fn estimate(plan: &Plan, known: &Known<'_>) -> Estimate {
     let pending = known.standings.iter().filter(|s| s.is_pending()).count();
     let workers = plan.run.workers.clamp(1, pending.max(1));
-    let oracle = Oracle { known, device: device(plan, known, workers) };
+    let oracle = Oracle { known, device: device(plan, known, workers), answers: RefCell::default() };
     let (mut sum, mut longest, mut unknown) = (Seconds::default(), Seconds::default(), 0);
     let mut needed: HashMap<&StageId, Option<TaskEstimate>> = HashMap::new();
     let mut trials = Vec::new();
@@ -201,6 +202,8 @@ fn kind(device: &str) -> &str {
 struct Oracle<'a> {
     known: &'a Known<'a>,
     device: String,
+    /// Answers by question: most trials of a grid are the same work.
+    answers: RefCell<HashMap<String, Option<TaskEstimate>>>,
 }
 
 /// A sample with what makes its seconds those of another workload.
@@ -212,10 +215,25 @@ struct Similar<'a> {
 
 impl Oracle<'_> {
     /// Time of some epochs of a trial, and of its evaluation.
-    fn task(&self, trial: &Trial, epochs: std::ops::Range<usize>, evaluate: bool) -> Option<TaskEstimate> {
-        let config = serde_json::to_value(&trial.config).ok()?;
-        let workload = Workload::of(&config);
-        let (basis, similar) = self.similar(trial, &workload)?;
+    fn task(&self, trial: &Trial, epochs: Range<usize>, evaluate: bool) -> Option<TaskEstimate> {
+        let workload = Workload::of(&serde_json::to_value(&trial.config).ok()?);
+        let question = format!("{workload:?} {epochs:?} {} {evaluate}", trial.config.training.warmup_epochs);
+        if let Some(answer) = self.answers.borrow().get(&question) {
+            return *answer;
+        }
+        let answer = self.answer(trial, &workload, epochs, evaluate);
+        self.answers.borrow_mut().insert(question, answer);
+        answer
+    }
+
+    fn answer(
+        &self,
+        trial: &Trial,
+        workload: &Workload,
+        epochs: Range<usize>,
+        evaluate: bool,
+    ) -> Option<TaskEstimate> {
+        let (basis, similar) = self.similar(trial, workload)?;
         let training = &trial.config.training;
         let switch = if workload.loss == "none" { epochs.end } else { training.warmup_epochs };
         let switch = switch.clamp(epochs.start, epochs.end);
