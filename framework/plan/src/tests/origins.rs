@@ -9,7 +9,7 @@ fn each_value_knows_where_it_was_given_unless_it_is_a_default() {
     let plan = plan_with(text, &["training.warmup_epochs=1"], &[("FOVEA_TRAINING__ALPHA", "2.0")]).unwrap();
     let trial = &plan.trials[3];
     let origin = |key: &str| {
-        let origin = trial.origins.get(key).map(String::as_str).unwrap_or("default");
+        let origin = trial.origins.get(key).map_or("default", String::as_str);
         let file = origin.find("/").zip(origin.find("quick.toml"));
         file.map_or_else(|| origin.to_owned(), |(from, to)| format!("{}{}", &origin[..from], &origin[to..]))
     };
