@@ -27,11 +27,14 @@ pub(crate) struct Args {
     ///
     /// The document has name, question, dir, smoke, command, device, workers, locked_by (a process id), pending, trials,
     /// stages, estimate {seconds, low, high, unknown, samples}, probes.
+    ///
     /// A trial has index, id, variant, seed, axes {key: label}, status (new, stale, running, interrupted, failed,
     /// diverged, damaged, done), reason, time (seconds since 1970), epochs, epochs_done, earlier (the id that it takes the
-    /// place of), changes [{kind, key, plugin, from, to, text}], stage, shares_with [ids], estimate {seconds, low, high, basis}.
+    /// place of), changes [{kind, key, plugin, from, to, text}], stage, shares_with [ids], estimate {seconds, low, high,
+    /// basis}.
+    ///
     /// A stage has id, epochs, done, trials [ids], estimate. What is unknown or absent is null.
-    #[arg(long, verbatim_doc_comment)]
+    #[arg(long)]
     json: bool,
 }
 
