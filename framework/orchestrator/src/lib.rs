@@ -2,7 +2,7 @@
 //!
 //! - [`mod@run`]: [`run`](run::run), the whole of it.
 //! - [`mod@status`]: what of a plan is done.
-//! - [`standing`]: [`standings`](standing::standings), where each trial stands and why; [`changes`](mod@changes): what
+//! - [`standing`]: [`standings`], where each trial stands and why; [`changes`](mod@changes): what
 //!   became different since an earlier one; [`ledger`]: what the journal says of each.
 //! - [`history`]: how long finished trials took; [`estimate`](mod@estimate): how long those of a plan will.
 //! - [`survey`]: runs in a folder; [`dossier`]: all there is to know of one trial; [`gc`]: what of them can be deleted.
