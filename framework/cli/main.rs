@@ -8,13 +8,19 @@ mod data;
 mod exit;
 mod explain;
 mod export;
+mod foresee;
+mod gc;
 mod localize;
+mod ls;
 mod plan;
+mod plan_text;
 mod plugins;
 mod progress;
 mod report;
 mod run;
 mod settings;
+mod show;
+mod words;
 mod worker;
 
 use clap::{Parser, Subcommand};
@@ -35,8 +41,14 @@ struct Cli {
 enum Command {
     /// Train and measure every trial of an experiment that is not done, then write tables and report.
     Run(run::Args),
-    /// List the trials of an experiment and what of it is done, without training.
+    /// List the trials of an experiment: what is done, what a run would do and why, and how long that takes.
     Plan(plan::Args),
+    /// List runs, or the trials of one.
+    Ls(ls::Args),
+    /// Show one trial: its configuration and where each value came from, how it went, what it left.
+    Show(show::Args),
+    /// Show what of finished runs can be deleted, and delete it with `--yes`.
+    Gc(gc::Args),
     /// Write tables and report of a run again, also while it goes on.
     Report(report::Args),
     /// Look at a data set, or write one to try things on.
@@ -60,6 +72,9 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => run::main(&args),
         Command::Plan(args) => plan::main(&args),
+        Command::Ls(args) => ls::main(&args),
+        Command::Show(args) => show::main(&args),
+        Command::Gc(args) => gc::main(&args),
         Command::Report(args) => report::main(&args),
         Command::Data(args) => data::main(&args),
         Command::Explain(args) => explain::main(&args),

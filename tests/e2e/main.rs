@@ -8,6 +8,7 @@ mod experiment;
 mod explain;
 mod export;
 mod harness;
+mod keeping;
 mod localize;
 mod resume;
 mod sweep;

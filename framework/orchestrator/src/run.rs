@@ -189,7 +189,7 @@ pub fn run(
     Ok(summary)
 }
 
-fn threads_per_worker(asked: usize, workers: usize) -> usize {
+pub(crate) fn threads_per_worker(asked: usize, workers: usize) -> usize {
     let all = std::thread::available_parallelism().map_or(1, usize::from);
     if asked > 0 { asked } else { (all / workers).max(1) }
 }
@@ -198,8 +198,9 @@ fn stage_of<'p>(plan: &'p Plan, id: &StageId) -> Option<&'p Stage> {
     plan.stages.iter().find(|s| s.id == *id)
 }
 
-/// A stage is done when its last epoch's checkpoint is there.
-fn stage_is_done(store: &RunStore, plan: &Plan, id: &StageId) -> bool {
+/// Whether a stage is trained: its last epoch's checkpoint is there.
+#[must_use]
+pub fn stage_is_done(store: &RunStore, plan: &Plan, id: &StageId) -> bool {
     let epochs = stage_of(plan, id).map_or(0, |s| s.epochs);
     let name = format!("epoch-{epochs:05}");
     store.stage_dir(id).join("checkpoint").join(name).join("progress.json").exists()

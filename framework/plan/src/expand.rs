@@ -106,18 +106,18 @@ fn too_large(layers: &Layers, size: Option<u128>) -> PlanError {
 }
 
 /// One grid point while it is looked at.
-struct Point<'a> {
+pub(crate) struct Point<'a> {
     /// Index of the value of each axis.
     choice: Vec<usize>,
     document: Value,
     /// For each axis, whether its value replaced the table of another plugin.
     replaced: Vec<bool>,
     /// Overrides that were applied again, above the axes.
-    above: Vec<&'a Override>,
+    pub(crate) above: Vec<&'a Override>,
 }
 
-struct Expansion<'a> {
-    layers: &'a Layers,
+pub(crate) struct Expansion<'a> {
+    pub(crate) layers: &'a Layers,
     shape: &'a Shape,
     catalog: &'a dyn PluginCatalog,
     errors: Vec<PlanError>,
@@ -129,6 +129,8 @@ struct Expansion<'a> {
     resolved: HashMap<(PluginKind, String, String), Result<PluginConfig, Vec<PluginIssue>>>,
     /// Whether each override below an axis was of use.
     used: Vec<bool>,
+    /// Origins of values of the base document, as far as they were asked for.
+    pub(crate) base_origins: HashMap<Vec<String>, Option<String>>,
 }
 
 impl<'a> Expansion<'a> {
@@ -150,6 +152,7 @@ impl<'a> Expansion<'a> {
             names: PluginKind::ALL.into_iter().map(|kind| (kind, catalog.names(kind))).collect(),
             resolved: HashMap::new(),
             used: vec![false; layers.below_axes.len()],
+            base_origins: HashMap::new(),
         }
     }
 
@@ -243,6 +246,7 @@ impl<'a> Expansion<'a> {
             variant: self.variant(&point.choice, &spec.name),
             axes: chosen.map(|(axis, value)| (axis.name(), value.label.clone())).collect(),
             stage: None,
+            origins: self.origins(&point, &config),
             config,
         };
         Some((trial, spec))
@@ -287,10 +291,15 @@ impl<'a> Expansion<'a> {
 
     /// Where the user set exactly this path at this point, if at all.
     fn exact(&self, point: &Point<'_>, path: &[String], at: At) -> Option<Location> {
+        self.above_base(point, path, at).unwrap_or_else(|| self.layers.given_in_base(path, at))
+    }
+
+    /// As [`Self::exact`], above the base document only: `None` where that has the say.
+    pub(crate) fn above_base(&self, point: &Point<'_>, path: &[String], at: At) -> Option<Option<Location>> {
         for entry in point.above.iter().rev() {
             if path.starts_with(&entry.path) && covers(&entry.value, &path[entry.path.len()..]) {
                 let below = if entry.value.is_string() { &[] } else { &path[entry.path.len()..] };
-                return Some(self.layers.location(&entry.given, below, at));
+                return Some(Some(self.layers.location(&entry.given, below, at)));
             }
         }
         for &axis in self.order.iter().rev() {
@@ -300,14 +309,18 @@ impl<'a> Expansion<'a> {
                 let below = &path[axis_path.len()..];
                 if covers(&value.value, below) {
                     let plain = value.value.is_string();
-                    return Some(self.layers.location(&value.given, if plain { &[] } else { below }, at));
+                    return Some(Some(self.layers.location(
+                        &value.given,
+                        if plain { &[] } else { below },
+                        at,
+                    )));
                 }
                 if point.replaced[axis] {
-                    return None;
+                    return Some(None);
                 }
             }
         }
-        self.layers.given_in_base(path, at)
+        None
     }
 
     /// Adds an error at the place of an issue, or of the nearest table around it.

@@ -8,6 +8,7 @@
 //! - [`config`]: [`TrialConfig`], one trial resolved; `check` looks at its values, `identity` names it.
 //! - `references`: published numbers and the variants they are about.
 //! - [`plan`]: [`Plan`], what `expand` makes of all that.
+//! - `origins`: where each value of a trial was given.
 //! - `spans` and [`errors`]: where in the file something is, and how it is shown.
 //!
 //! The crate is pure but for reading the one file. It knows neither Burn nor Polars.
@@ -23,6 +24,7 @@ mod expand;
 mod grid;
 mod identity;
 mod layers;
+mod origins;
 mod overrides;
 pub mod plan;
 mod references;

@@ -6,6 +6,7 @@ use crate::shape::Shape;
 use crate::spans::{Parsed, Source};
 use crate::{DeviceRequest, Overrides, PlanErrors, PluginCatalog, TrialConfig, expand, identity};
 use fovea_records::{PlannedTrial, Reference, RunPlan, StageId, TrialId};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// An experiment, ready to run.
@@ -69,6 +70,8 @@ pub struct Trial {
     pub stage: Option<StageId>,
     /// The resolved configuration.
     pub config: TrialConfig,
+    /// Where each value that is no default was given, by dotted key. No part of the identity.
+    pub origins: BTreeMap<String, String>,
 }
 
 /// A prefix of training (the CE-only warm-up) that several trials share.
@@ -96,6 +99,7 @@ impl Plan {
             axes: trial.axes.clone(),
             stage: trial.stage.clone(),
             config: identity::json(&trial.config),
+            origins: trial.origins.clone(),
         });
         RunPlan {
             name: self.name.clone(),

@@ -111,6 +111,10 @@ pub struct PlannedTrial {
     pub stage: Option<StageId>,
     /// The resolved configuration.
     pub config: serde_json::Value,
+    /// Where each value of the configuration that is no default was given, by dotted key: `experiment.toml:12`,
+    /// `environment FOVEA_SEED`, `command line: seed=3`. No part of the identity. Empty in plans of earlier versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub origins: BTreeMap<String, String>,
 }
 
 /// A published number, to be shown beside the run's own. No part of anything's identity.
@@ -235,6 +239,18 @@ impl RunStore {
         file.set_len(0).map_err(io("write", &path))?;
         writeln!(file, "{}", std::process::id()).map_err(io("write", &path))?;
         Ok(RunLock { _file: file })
+    }
+
+    /// The process id of the `fovea run` that holds the lock now; `None` when none does. Changes nothing on disk.
+    #[must_use]
+    pub fn holder(&self) -> Option<String> {
+        let path = self.root.join("lock");
+        let file = File::open(&path).ok()?;
+        if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
+            return None;
+        }
+        let holder = fs::read_to_string(&path).unwrap_or_default().trim().to_owned();
+        Some(if holder.is_empty() { "unknown".to_owned() } else { holder })
     }
 
     /// Writes `plan.json`.
@@ -515,7 +531,9 @@ mod tests {
         let lock = store.lock().unwrap();
         let error = store.lock().unwrap_err().to_string();
         assert!(error.contains(&std::process::id().to_string()), "{error}");
+        assert_eq!(store.holder(), Some(std::process::id().to_string()));
         drop(lock);
+        assert_eq!(store.holder(), None);
         store.lock().unwrap();
     }
 
