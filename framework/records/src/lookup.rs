@@ -1,4 +1,4 @@
-//! A finished trial from what a user types. The main function is [`find_trial`].
+//! A trial from what a user types. The main functions are [`find_trial`], for finished ones, and [`find_any_trial`].
 
 use crate::{Done, RunStore, StoreError, TrialOutcome, store};
 use std::collections::BTreeMap;
@@ -47,23 +47,31 @@ fn listed(trials: &[String]) -> String {
     }
 }
 
-/// The folder of a finished trial. With `run`, `typed` is the beginning of its id; without, it is `RUN/BEGINNING`, or
-/// the folder itself.
+/// The folder of a trial in whatever state. With `run`, `typed` is the beginning of its id; without, it is
+/// `RUN/BEGINNING`, or the folder itself.
 ///
 /// # Errors
-/// When there is none, or several are meant, or it is not finished.
-pub fn find_trial(typed: &Path, run: Option<&Path>) -> Result<PathBuf, LookupError> {
-    let dir = match run {
-        Some(run) => by_prefix(run, &typed.to_string_lossy())?,
-        None if typed.join("trial.toml").is_file() => typed.to_owned(),
-        None if is_run(typed) => by_prefix(typed, "")?,
+/// When there is none, or several are meant.
+pub fn find_any_trial(typed: &Path, run: Option<&Path>) -> Result<PathBuf, LookupError> {
+    match run {
+        Some(run) => by_prefix(run, &typed.to_string_lossy()),
+        None if typed.join("trial.toml").is_file() => Ok(typed.to_owned()),
+        None if is_run(typed) => by_prefix(typed, ""),
         None => {
             let parent = typed.parent().unwrap_or(Path::new(""));
             let run = if parent.ends_with("trials") { parent.parent().unwrap_or(parent) } else { parent };
             let run = if run == Path::new("") { Path::new(".") } else { run };
-            by_prefix(run, &typed.file_name().unwrap_or_default().to_string_lossy())?
+            by_prefix(run, &typed.file_name().unwrap_or_default().to_string_lossy())
         }
-    };
+    }
+}
+
+/// The folder of a finished trial, found as by [`find_any_trial`].
+///
+/// # Errors
+/// When there is none, or several are meant, or it is not finished.
+pub fn find_trial(typed: &Path, run: Option<&Path>) -> Result<PathBuf, LookupError> {
+    let dir = find_any_trial(typed, run)?;
     let unfinished = |state: String| LookupError::Unfinished { dir: dir.clone(), state };
     let marker = dir.join("DONE.json");
     if !marker.is_file() {
