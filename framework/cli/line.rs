@@ -26,7 +26,7 @@ pub(crate) fn task(name: &str, progress: &TaskProgress, width: usize) -> String 
         Phase::Evaluating { what } => what.clone(),
     };
     let bar = bar(progress.fraction(), if width < WIDE { 12 } else { 22 });
-    let tail = format!("{phase:<5} {count:>9} {bar} {:<REST$}", cut(&rest, REST));
+    let tail = format!("{phase:<5} {count:>7} {bar} {:<REST$}", cut(&rest, REST));
     let room = width.saturating_sub(tail.chars().count() + 1).max(8);
     format!("{:<room$} {}", cut(name, room), tail.trim_end()).chars().take(width).collect()
 }
@@ -148,7 +148,7 @@ mod tests {
     fn a_line_fits_and_keeps_both_ends_of_the_name() {
         assert_eq!(
             task("loss=ria, seed 0", &training(), 79),
-            "loss=ria, seed 0         train      3/12 [=>        ]  1234 img/s  loss 0.6931"
+            "loss=ria, seed 0            train    3/12 [=>        ]  1234 img/s  loss 0.6931"
         );
         let long = "dataset=rival10 localizer=ground-truth extractor=threshold loss=ria, seed 3";
         for width in [20, 60, 79, 119] {
@@ -156,10 +156,10 @@ mod tests {
             assert!(line.chars().count() <= width, "{width}: {line}");
         }
         let line = task(long, &training(), 79);
-        assert!(line.starts_with("dataset=riva…") && line.contains("ria, seed 3 train"), "{line}");
+        assert!(line.starts_with("dataset=rival…") && line.contains("=ria, seed 3 train"), "{line}");
         let phase = Phase::Evaluating { what: "test under gaussian noise in the foreground".into() };
         let line = task("a", &TaskProgress { phase, ..training() }, 79);
-        assert!(line.contains("eval       5/10 [====>     ] test under g…"), "{line}");
+        assert!(line.contains("eval     5/10 [====>     ] test under g…"), "{line}");
     }
 
     #[test]

@@ -11,3 +11,4 @@ mod harness;
 mod localize;
 mod resume;
 mod sweep;
+mod watching;
