@@ -18,6 +18,18 @@ fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Process ids of the children of a process.
+fn children(parent: u32) -> Vec<String> {
+    let is_child = |pid: &String| {
+        // `pid (name) state parent ...`; the name may hold anything.
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        rest.split_whitespace().nth(1) == Some(parent.to_string().as_str())
+    };
+    let pids = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    pids.filter(is_child).collect()
+}
+
 #[test]
 fn a_run_is_watched_from_another_shell_and_a_crash_leaves_its_log() {
     let workspace = Workspace::new();
@@ -35,14 +47,7 @@ fn a_run_is_watched_from_another_shell_and_a_crash_leaves_its_log() {
     assert!(status.contains(&format!("1 running; fovea run (pid {})", child.id())), "{status}");
     assert!(status.contains("/60") && status.contains(" ago"), "{status}");
 
-    let children = format!("/proc/{0}/task/{0}/children", child.id());
-    // Only the thread that started a process has it as child.
-    let threads = fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
-    let files = threads.map(|t| t.unwrap().path().join("children")).chain([children.into()]);
-    let workers: Vec<String> = files
-        .filter_map(|file| fs::read_to_string(file).ok())
-        .flat_map(|text| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-        .collect();
+    let workers = children(child.id());
     assert!(Command::new("kill").arg("-9").arg(&workers[0]).status().unwrap().success());
     let followed = workspace.fovea(&["logs", "-f", dir.to_str().unwrap()]).ok().stdout;
     assert!(child.wait().unwrap().success(), "the second attempt goes well");
