@@ -51,6 +51,8 @@ struct Running {
     /// When a line about it was printed.
     told: Instant,
     accuracy: Option<f64>,
+    /// Why the attempt failed.
+    trouble: Option<String>,
 }
 
 /// A line a worker, and one about the whole.
@@ -108,6 +110,7 @@ impl Progress {
 
     fn begins(&mut self, task: &TaskLabel, attempt: usize) {
         self.estimate.begins(&task.id);
+        let before = self.running.remove(&task.id).and_then(|running| running.trouble);
         let lane = (0..).find(|lane| self.running.values().all(|r| r.lane != *lane)).unwrap_or(0);
         let running = Running {
             name: task.text.clone(),
@@ -116,10 +119,12 @@ impl Progress {
             progress: TaskProgress::new(lane),
             told: Instant::now(),
             accuracy: None,
+            trouble: None,
         };
         self.running.insert(task.id.clone(), running);
         if attempt > 1 {
-            self.task_line(&task.id, &format!("begins again (attempt {attempt})"));
+            let why = before.map_or_else(String::new, |message| format!(": {message}"));
+            self.task_line(&task.id, &format!("begins again (attempt {attempt}){why}"));
         }
     }
 
@@ -159,7 +164,9 @@ impl Progress {
                 }
             }
             TrialEvent::Finished { eval_seconds, .. } => self.estimate.evaluation(id, *eval_seconds),
-            TrialEvent::Step { .. } | TrialEvent::Diverged { .. } | TrialEvent::Failed { .. } => {}
+            // Whether it is the end of the task is not known yet.
+            TrialEvent::Failed { message } => running.trouble = Some(message.clone()),
+            TrialEvent::Step { .. } | TrialEvent::Diverged { .. } => {}
         }
     }
 

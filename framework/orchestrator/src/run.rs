@@ -390,7 +390,9 @@ fn perform(
             (held(&shared.observer))(Update::Event { task: label.clone(), event: event.clone() });
         });
         if let TaskEnd::Crashed(message) = &end {
-            recorder.event(&TrialEvent::Failed { message: message.clone() });
+            let event = TrialEvent::Failed { message: message.clone() };
+            recorder.event(&event);
+            (held(&shared.observer))(Update::Event { task: label.clone(), event });
         }
         recorder.end()?;
         tracing::info!(slot, task = task.id, ?end, "{} ended", label.text);
