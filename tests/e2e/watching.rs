@@ -34,18 +34,18 @@ fn children(parent: u32) -> Vec<String> {
 fn a_run_is_watched_from_another_shell_and_a_crash_leaves_its_log() {
     let workspace = Workspace::new();
     workspace.write("small.toml", format!("{SMALL}\n[loss]\nname = \"ria\"\n"));
-    let args = ["run", "small.toml", "training.epochs=60", "--tensorboard"];
+    let args = ["run", "small.toml", "training.epochs=120", "--tensorboard"];
     let mut child = workspace.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let store = workspace.run("small");
     let trials = store.root().join("trials");
     let dir = wait_for("the trial", || fs::read_dir(&trials).ok()?.next()?.ok().map(|d| d.path()));
-    let began =
-        || fs::read_to_string(dir.join("events.jsonl")).ok().filter(|text| text.contains("\"epoch\""));
-    wait_for("an epoch", began);
+    let trains =
+        || fs::read_to_string(dir.join("progress.json")).ok().filter(|text| text.contains("training"));
+    wait_for("training", trains);
 
     let status = workspace.fovea(&["status", "runs/small"]).ok().stdout;
     assert!(status.contains(&format!("1 running; fovea run (pid {})", child.id())), "{status}");
-    assert!(status.contains("/60") && status.contains(" ago"), "{status}");
+    assert!(status.contains("/120") && status.contains(" ago"), "{status}");
 
     let workers = children(child.id());
     assert!(Command::new("kill").arg("-9").arg(&workers[0]).status().unwrap().success());
@@ -56,7 +56,7 @@ fn a_run_is_watched_from_another_shell_and_a_crash_leaves_its_log() {
     for text in ["attempt 1", "FAILED: the worker process died", "attempt 2", "(checkpoint)", "finished: "] {
         assert!(logs.contains(text), "{text:?} is not in:\n{logs}");
     }
-    assert!(followed.contains("attempt 2") && followed.contains("epoch 60/60"), "{followed}");
+    assert!(followed.contains("attempt 2") && followed.contains("epoch 120/120"), "{followed}");
     let first = workspace.fovea(&["logs", "runs/small", "--attempt", "1"]).ok().stdout;
     assert!(first.contains("FAILED") && !first.contains("finished"), "{first}");
     let status = workspace.fovea(&["status", "--watch", "runs/small"]).ok().stdout;

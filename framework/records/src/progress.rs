@@ -63,7 +63,7 @@ impl TaskProgress {
         self.time = now();
         match event {
             TrialEvent::Started { from_epoch, epochs, .. } => {
-                (self.epoch, self.epochs) = (*from_epoch, *epochs)
+                (self.epoch, self.epochs) = (*from_epoch, *epochs);
             }
             TrialEvent::Localizing { done, total } => self.enter(Phase::Localizing, *done, *total),
             TrialEvent::Step { epoch, step, steps, loss, images_per_second } => {
