@@ -39,9 +39,9 @@ fn a_run_is_watched_from_another_shell_and_a_crash_leaves_its_log() {
     let store = workspace.run("small");
     let trials = store.root().join("trials");
     let dir = wait_for("the trial", || fs::read_dir(&trials).ok()?.next()?.ok().map(|d| d.path()));
-    let trains =
-        || fs::read_to_string(dir.join("progress.json")).ok().filter(|text| text.contains("training"));
-    wait_for("training", trains);
+    let holds = |file: &str, text: &str| fs::read_to_string(dir.join(file)).is_ok_and(|t| t.contains(text));
+    wait_for("a checkpoint", || holds("events.jsonl", r#""event":"epoch""#).then_some(()));
+    wait_for("training", || holds("progress.json", "training").then_some(()));
 
     let status = workspace.fovea(&["status", "runs/small"]).ok().stdout;
     assert!(status.contains(&format!("1 running; fovea run (pid {})", child.id())), "{status}");
