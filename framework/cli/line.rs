@@ -138,7 +138,7 @@ mod tests {
             total: 10,
             epoch: 2,
             epochs: 12,
-            loss: Some(0.69314),
+            loss: Some(0.51234),
             images_per_second: Some(1234.4),
             ..TaskProgress::default()
         }
@@ -148,7 +148,7 @@ mod tests {
     fn a_line_fits_and_keeps_both_ends_of_the_name() {
         assert_eq!(
             task("loss=ria, seed 0", &training(), 79),
-            "loss=ria, seed 0            train    3/12 [=>        ]  1234 img/s  loss 0.6931"
+            "loss=ria, seed 0            train    3/12 [=>        ]  1234 img/s  loss 0.5123"
         );
         let long = "dataset=rival10 localizer=ground-truth extractor=threshold loss=ria, seed 3";
         for width in [20, 60, 79, 119] {
