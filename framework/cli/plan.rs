@@ -8,6 +8,7 @@ use fovea_engine::catalog::Catalog;
 use fovea_plan::{Overrides, Plan};
 use fovea_records::RunStore;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Arguments of `fovea plan`.
 #[derive(clap::Args)]
@@ -57,8 +58,12 @@ pub(crate) fn load_with(
     if smoke {
         write_rival10_demo(Path::new(SMOKE_TREE), SMOKE).map_err(|e| Failure::new(Exit::Files, e))?;
     }
-    fovea_plan::load(file, &Overrides::from_process(smoke, overrides.to_vec()), catalog)
-        .map_err(|errors| Failure { message: errors.to_string(), exit: Exit::Usage })
+    let started = Instant::now();
+    let plan = fovea_plan::load(file, &Overrides::from_process(smoke, overrides.to_vec()), catalog)
+        .map_err(|errors| Failure { message: errors.to_string(), exit: Exit::Usage })?;
+    let (trials, stages) = (plan.trials.len(), plan.stages.len());
+    tracing::info!(file = %file.display(), trials, stages, took = ?started.elapsed(), "plan loaded");
+    Ok(plan)
 }
 
 /// Where relative paths in plugin tables start: the current directory, as for every other path of the command line.

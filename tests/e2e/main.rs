@@ -12,3 +12,4 @@ mod keeping;
 mod localize;
 mod resume;
 mod sweep;
+mod watching;

@@ -72,6 +72,7 @@ pub(crate) fn expand(
             cache: PathBuf::from(spec.run.cache),
             workers: spec.run.workers,
             threads: spec.run.threads,
+            tensorboard: spec.run.tensorboard,
         },
         name: spec.name,
         question: spec.question,

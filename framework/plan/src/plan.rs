@@ -53,6 +53,8 @@ pub struct RunConfig {
     pub workers: usize,
     /// CPU threads of a worker; 0: all.
     pub threads: usize,
+    /// Whether every trial's curves are written for TensorBoard, too.
+    pub tensorboard: bool,
 }
 
 /// One grid point.
