@@ -15,6 +15,7 @@ mod progress;
 mod report;
 mod run;
 mod settings;
+mod signals;
 mod worker;
 
 use clap::{Parser, Subcommand};
@@ -98,6 +99,7 @@ impl From<EngineError> for Failure {
             EngineError::Config(_) | EngineError::Plugin(_) => Exit::Usage,
             EngineError::Data(_) | EngineError::Store(_) | EngineError::Checkpoint(_) => Exit::Files,
             EngineError::Diverged { .. } => Exit::TrialsFailed,
+            EngineError::Stopped => Exit::Interrupted,
         };
         Self::new(exit, error)
     }

@@ -73,6 +73,11 @@ impl Progress {
                 self.task_line(task, &format!("begins{again}"));
             }
             Update::Event { task, event } => self.event(task, event),
+            Update::TaskCrashed { task, message, retry_in } => {
+                let then = retry_in.map_or_else(String::new, |s| format!("; again in {s} s"));
+                self.task_line(task, &format!("CRASHED: {message}{then}"));
+            }
+            Update::TaskStopped { task } => self.task_line(task, "interrupted and saved"),
             Update::TaskEnded { task, outcome, seconds } => self.ended(task, outcome, *seconds),
         }
         self.refresh();
@@ -149,7 +154,11 @@ impl Progress {
                     self.evaluating.1 += 1;
                 }
             }
-            TrialEvent::Metric(_) | TrialEvent::Diverged { .. } | TrialEvent::Failed { .. } => {}
+            TrialEvent::Metric(_)
+            | TrialEvent::Diverged { .. }
+            | TrialEvent::Failed { .. }
+            | TrialEvent::Panicked { .. }
+            | TrialEvent::Stopped => {}
         }
     }
 
