@@ -10,4 +10,5 @@ mod export;
 mod harness;
 mod localize;
 mod resume;
+mod running;
 mod sweep;

@@ -99,6 +99,8 @@ impl WorkerProcess {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
+                // It had not begun yet to listen to the wish.
+                Err(RecvTimeoutError::Disconnected) if asked_to_stop => return TaskEnd::Stopped,
                 Err(RecvTimeoutError::Disconnected) => {
                     let how = self.crashed();
                     return too_long.map_or(how, |(reason, _)| TaskEnd::Crashed(reason));
