@@ -113,9 +113,10 @@ fn chosen(summary: &RunSummary) -> String {
     }
 }
 
-/// What crashed and what failed.
+/// What crashed and went on, and what failed.
 fn tell_troubles(summary: &RunSummary) {
-    for crash in &summary.crashes {
+    let failed = |id: &str| summary.failed.iter().any(|(trial, _)| trial.as_str() == id);
+    for crash in summary.crashes.iter().filter(|crash| !failed(&crash.task.id)) {
         let task = &crash.task;
         eprintln!("crashed: {} ({}), attempt {}: {}", task.text, task.id, crash.attempt, crash.message);
     }
@@ -123,7 +124,11 @@ fn tell_troubles(summary: &RunSummary) {
         eprintln!("failed: trial {trial}: {message}");
     }
     if !summary.failed.is_empty() {
-        let left = if summary.left > 0 { format!(", {} were not run", summary.left) } else { String::new() };
+        let left = if summary.left > 0 {
+            format!(" and {} were not run to the end", summary.left)
+        } else {
+            String::new()
+        };
         let (failed, total) = (summary.failed.len(), chosen(summary));
         eprintln!("{failed} of {total} trials failed{left}; the same command tries them again");
     }

@@ -122,7 +122,7 @@ fn fail_fast_stops_at_the_first_failure_and_else_the_others_go_on() {
     let first = wait_for("a worker", || worker_of(&run, None));
     signal(first, Signal::KILL);
     signal(wait_for("a second worker", || worker_of(&run, Some(first))), Signal::KILL);
-    let said = ["tried 2 times", "1 of 2 trials failed, 1 were not run"];
+    let said = ["tried 2 times", "1 of 2 trials failed and 1 were not run to the end"];
     Ran::of(run.wait_with_output().unwrap()).fails(1, &said);
 
     let run = start(&workspace, &[&args[..], &["run.retries=0"]].concat());
