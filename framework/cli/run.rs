@@ -25,7 +25,7 @@ pub(crate) struct Args {
     /// digits of an id. May be given several times; the report still covers all trials.
     #[arg(long, value_name = "PATTERN")]
     only: Vec<String>,
-    /// Run part M of N of the trials. A trial stays in its part when others are added; trials that share a warm-up are in
+    /// Run part M of N of the trials; other parts may run at the same time in the same directory. A trial stays in its part when others are added; trials that share a warm-up are in
     /// the same part.
     #[arg(long, value_name = "M/N")]
     shard: Option<Shard>,

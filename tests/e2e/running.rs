@@ -174,8 +174,12 @@ fn parts_of_a_plan_are_run_first_seeds_first() {
     let page = fs::read_to_string(workspace.run("part").root().join("report/index.html")).unwrap();
     assert!(page.contains("pending"), "the report covers all trials of the plan");
     assert!(part.stderr.contains("2 trials"), "{}", part.stderr);
-    for shard in ["1/2", "2/2"] {
-        fovea(&["run.dir=runs/part", "--shard", shard]).ok();
+    let shards = ["1/2", "2/2"].map(|shard| {
+        let args = [&["run", "small.toml", "run.dir=runs/part", "--shard", shard][..], &short].concat();
+        start(&workspace, &args)
+    });
+    for shard in shards {
+        Ran::of(shard.wait_with_output().unwrap()).ok();
     }
     let rest = fovea(&["run.dir=runs/part"]).ok();
     assert!(rest.stdout.contains("all 4 trials are done"), "{}", rest.stdout);

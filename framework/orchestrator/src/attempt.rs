@@ -65,7 +65,9 @@ fn once(
     let process = match worker {
         Some(process) => process,
         None => {
-            let log = shared.store.root().join(format!("worker-{}.log", slot.index));
+            let part = shared.options.selection.shard.map(|s| s.to_string().replace('/', "-of-") + "-");
+            let name = format!("worker-{}{}.log", part.unwrap_or_default(), slot.index);
+            let log = shared.store.root().join(name);
             worker.insert(WorkerProcess::spawn(&shared.options.binary, slot.threads, log)?)
         }
     };

@@ -85,7 +85,7 @@ pub fn run(
     options: &RunOptions,
     observer: &mut (dyn FnMut(Update) + Send),
 ) -> Result<RunSummary, OrchestratorError> {
-    let _lock = store.lock()?;
+    let _lock = options.selection.shard.map_or_else(|| store.lock(), |shard| shard.lock(store))?;
     let states = status(plan, store)?;
     store::write_atomic(&store.root().join("experiment.toml"), plan.source.as_bytes())?;
     store.write_plan(&plan.to_run_plan())?;

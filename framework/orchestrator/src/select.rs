@@ -1,6 +1,7 @@
 //! Which trials of a plan a run is about. The main type is [`Selection`].
 
 use fovea_plan::{Plan, Trial};
+use fovea_records::{RunLock, RunStore, StoreError};
 use std::fmt;
 use std::str::FromStr;
 
@@ -70,6 +71,11 @@ pub struct Shard {
 }
 
 impl Shard {
+    /// Takes the lock on this part of a run.
+    pub(crate) fn lock(self, store: &RunStore) -> Result<RunLock, StoreError> {
+        store.lock_part(self.index, self.count)
+    }
+
     fn takes(self, trial: &Trial) -> bool {
         let id = trial.stage.as_ref().map_or(trial.id.as_str(), |stage| stage.as_str());
         // The digits are those of a cryptographic hash: they are evenly spread.

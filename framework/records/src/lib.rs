@@ -23,5 +23,5 @@ pub use id::{StageId, TrialId};
 pub use lookup::{LookupError, find_trial};
 pub use metrics::{Direction, MetricDef, MetricRow, Unit};
 pub use predictions::{GalleryItem, PredictionRecord, Region};
-pub use store::{Done, PlannedTrial, Reference, RunPlan, RunStore, StoreError, TrialOutcome};
+pub use store::{Done, PlannedTrial, Reference, RunLock, RunPlan, RunStore, StoreError, TrialOutcome};
 pub use task::{TaskKind, WorkerTask};
