@@ -77,7 +77,10 @@ impl Progress {
                 let then = retry_in.map_or_else(String::new, |s| format!("; again in {s} s"));
                 self.task_line(task, &format!("CRASHED: {message}{then}"));
             }
-            Update::TaskStopped { task } => self.task_line(task, "interrupted and saved"),
+            Update::TaskStopped { task } => {
+                self.remove_bar(task);
+                self.task_line(task, "interrupted and saved");
+            }
             Update::TaskEnded { task, outcome, seconds } => self.ended(task, outcome, *seconds),
         }
         self.refresh();
@@ -162,12 +165,16 @@ impl Progress {
         }
     }
 
-    fn ended(&mut self, task: &TaskLabel, outcome: &TrialOutcome, seconds: f64) {
+    fn remove_bar(&mut self, task: &TaskLabel) {
         if let Some(bars) = &mut self.bars
             && let Some(bar) = bars.tasks.remove(&task.id)
         {
             bar.finish_and_clear();
         }
+    }
+
+    fn ended(&mut self, task: &TaskLabel, outcome: &TrialOutcome, seconds: f64) {
+        self.remove_bar(task);
         if !task.is_stage {
             self.trials_done += 1;
         }

@@ -118,7 +118,10 @@ fn tell_troubles(summary: &RunSummary) {
     let failed = |id: &str| summary.failed.iter().any(|(trial, _)| trial.as_str() == id);
     for crash in summary.crashes.iter().filter(|crash| !failed(&crash.task.id)) {
         let task = &crash.task;
-        eprintln!("crashed: {} ({}), attempt {}: {}", task.text, task.id, crash.attempt, crash.message);
+        eprintln!(
+            "crashed and tried again: {} ({}), attempt {}: {}",
+            task.text, task.id, crash.attempt, crash.message
+        );
     }
     for (trial, message) in &summary.failed {
         eprintln!("failed: trial {trial}: {message}");

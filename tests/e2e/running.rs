@@ -96,7 +96,7 @@ fn a_killed_worker_is_tried_again() {
     let run = start(&workspace, &["run", "small.toml", "training.epochs=30", "run.retry_delay=0.5"]);
     signal(wait_for("a worker", || worker_of(&run, None)), Signal::KILL);
     let ran = Ran::of(run.wait_with_output().unwrap()).ok();
-    for said in ["CRASHED", "again in 0.5 s", "(attempt 2)", "crashed: small"] {
+    for said in ["CRASHED", "again in 0.5 s", "(attempt 2)", "crashed and tried again: small"] {
         assert!(ran.stderr.contains(said), "{said:?} is not in:\n{}", ran.stderr);
     }
     let journal = workspace.run("small").read_journal().unwrap();

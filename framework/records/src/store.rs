@@ -226,6 +226,8 @@ impl RunStore {
     /// # Errors
     /// As those of [`RunStore::lock`].
     pub fn lock_part(&self, index: u64, count: u64) -> Result<RunLock, StoreError> {
+        // Parts that begin at the same moment take their turn, lest one sees the lock of another half taken.
+        let _entering = FileLock::acquire(&self.root.join("lock-parts"))?;
         let (mut run, path) = self.open_lock("lock")?;
         let parts = format!("parts of {count}");
         if flock(&run, FlockOperation::NonBlockingLockExclusive).is_ok() {
@@ -566,6 +568,25 @@ mod tests {
         assert!(store.lock_part(1, 2).unwrap_err().to_string().contains("pid"));
         drop(whole);
         store.lock_part(3, 3).unwrap();
+    }
+
+    #[test]
+    fn parts_that_begin_at_the_same_moment_do_not_keep_each_other_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = RunStore::new(dir.path().join("run"));
+        for _ in 0..50 {
+            std::thread::scope(|scope| {
+                let parts: Vec<_> = (1..=4)
+                    .map(|part| {
+                        scope.spawn({
+                            let store = &store;
+                            move || store.lock_part(part, 4)
+                        })
+                    })
+                    .collect();
+                let _locks: Vec<RunLock> = parts.into_iter().map(|p| p.join().unwrap().unwrap()).collect();
+            });
+        }
     }
 
     #[test]
