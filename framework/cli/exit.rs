@@ -9,7 +9,8 @@ Exit codes:
   1  at least one trial failed or diverged
   2  the command line or the experiment is wrong (nothing was run)
   3  a file or folder cannot be used, or the run is in use by another process
-  4  the device cannot be used";
+  4  the device cannot be used
+  5  interrupted by a signal; the same command goes on";
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,16 +25,26 @@ pub(crate) enum Exit {
     Files,
     /// The device cannot be used.
     Device,
+    /// Interrupted by a signal.
+    Interrupted,
+}
+
+impl Exit {
+    /// The number of the table.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::TrialsFailed => 1,
+            Self::Usage => 2,
+            Self::Files => 3,
+            Self::Device => 4,
+            Self::Interrupted => 5,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Success => 0,
-            Exit::TrialsFailed => 1,
-            Exit::Usage => 2,
-            Exit::Files => 3,
-            Exit::Device => 4,
-        })
+        Self::from(exit.code())
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn main(args: &Args) -> Outcome {
         // Held until its leftovers are deleted, so that no run begins to need them meanwhile.
         let lock = match (args.yes, store.holder()) {
             (_, Some(holder)) => {
-                skipped.push(format!("{}: process {holder} is running it", dir.display()));
+                skipped.push(format!("{}: it is running ({holder})", dir.display()));
                 continue;
             }
             (true, None) => Some(store.lock().map_err(failed)?),

@@ -72,6 +72,8 @@ pub(crate) fn event(event: &TrialEvent) -> Option<String> {
             format!("DIVERGED: the loss became {loss} in epoch {}, step {}", epoch + 1, step + 1)
         }
         TrialEvent::Failed { message } => format!("FAILED: {message}"),
+        TrialEvent::Panicked { message } => format!("PANICKED: {message}"),
+        TrialEvent::Stopped => "interrupted and saved".to_owned(),
         TrialEvent::Finished { train_seconds, eval_seconds } => {
             format!("finished: {} of training, {} of evaluation", clock(*train_seconds), clock(*eval_seconds))
         }

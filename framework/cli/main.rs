@@ -24,6 +24,7 @@ mod report;
 mod run;
 mod settings;
 mod show;
+mod signals;
 mod status;
 mod terminal;
 mod words;
@@ -134,6 +135,7 @@ impl From<EngineError> for Failure {
             EngineError::Config(_) | EngineError::Plugin(_) => Exit::Usage,
             EngineError::Data(_) | EngineError::Store(_) | EngineError::Checkpoint(_) => Exit::Files,
             EngineError::Diverged { .. } => Exit::TrialsFailed,
+            EngineError::Stopped => Exit::Interrupted,
         };
         Self::new(exit, error)
     }

@@ -19,7 +19,7 @@ pub(crate) fn text(plan: &Plan, store: &RunStore, standings: &[Standing], forese
     let mut text =
         format!("{}: {smoke}{} trials in {}\n", plan.name, plan.trials.len(), plan.run.dir.display());
     if let Some(holder) = store.holder() {
-        let _ = writeln!(text, "process {holder} is running it");
+        let _ = writeln!(text, "it is running ({holder})");
     }
     text.push('\n');
     let rows = plan.trials.iter().zip(standings).zip(&foreseen.estimate.trials).map(|((trial, s), task)| {

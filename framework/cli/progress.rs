@@ -51,8 +51,6 @@ struct Running {
     /// When a line about it was printed.
     told: Instant,
     accuracy: Option<f64>,
-    /// Why the attempt failed.
-    trouble: Option<String>,
 }
 
 /// A line a worker, and one about the whole.
@@ -96,6 +94,17 @@ impl Progress {
             }
             Update::TaskStarted { task, attempt } => self.begins(task, *attempt),
             Update::Event { task, event } => self.event(&task.id, event),
+            Update::TaskCrashed { task, message, retry_in } => {
+                // Without a further attempt it is told as the task's end.
+                if let Some(seconds) = retry_in {
+                    let crashed = style("CRASHED:").for_stderr().red();
+                    self.task_line(&task.id, &format!("{crashed} {message}; again in {seconds} s"));
+                }
+            }
+            Update::TaskStopped { task } => {
+                self.task_line(&task.id, "interrupted and saved");
+                self.leaves(&task.id);
+            }
             Update::TaskEnded { task, outcome, seconds } => self.ended(task, outcome, *seconds),
         }
         self.refresh();
@@ -110,7 +119,7 @@ impl Progress {
 
     fn begins(&mut self, task: &TaskLabel, attempt: usize) {
         self.estimate.begins(&task.id);
-        let before = self.running.remove(&task.id).and_then(|running| running.trouble);
+        self.running.remove(&task.id);
         let lane = (0..).find(|lane| self.running.values().all(|r| r.lane != *lane)).unwrap_or(0);
         let running = Running {
             name: task.text.clone(),
@@ -119,12 +128,10 @@ impl Progress {
             progress: TaskProgress::new(lane),
             told: Instant::now(),
             accuracy: None,
-            trouble: None,
         };
         self.running.insert(task.id.clone(), running);
         if attempt > 1 {
-            let why = before.map_or_else(String::new, |message| format!(": {message}"));
-            self.task_line(&task.id, &format!("begins again (attempt {attempt}){why}"));
+            self.task_line(&task.id, &format!("begins again (attempt {attempt})"));
         }
     }
 
@@ -164,9 +171,11 @@ impl Progress {
                 }
             }
             TrialEvent::Finished { eval_seconds, .. } => self.estimate.evaluation(id, *eval_seconds),
-            // Whether it is the end of the task is not known yet.
-            TrialEvent::Failed { message } => running.trouble = Some(message.clone()),
-            TrialEvent::Step { .. } | TrialEvent::Diverged { .. } => {}
+            TrialEvent::Step { .. }
+            | TrialEvent::Diverged { .. }
+            | TrialEvent::Failed { .. }
+            | TrialEvent::Panicked { .. }
+            | TrialEvent::Stopped => {}
         }
     }
 
@@ -191,7 +200,12 @@ impl Progress {
             TrialOutcome::Failed { message } => format!("{} {message}{count}", red("FAILED:")),
         };
         self.task_line(&task.id, &text);
-        let lane = self.running.remove(&task.id).map(|running| running.lane);
+        self.leaves(&task.id);
+    }
+
+    /// Its worker has nothing to do for the moment.
+    fn leaves(&mut self, id: &str) {
+        let lane = self.running.remove(id).map(|running| running.lane);
         if let (Some(bars), Some(lane)) = (&self.bars, lane)
             && let Some(bar) = bars.lanes.get(lane)
         {

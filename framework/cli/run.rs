@@ -2,10 +2,12 @@
 
 use crate::exit::Exit;
 use crate::progress::{Detail, Progress};
+use crate::signals::stop_on_signals;
 use crate::{Failure, Outcome, plan, report};
-use fovea_orchestrator::{OrchestratorError, RunOptions, WorkerMessages};
+use fovea_orchestrator::{OrchestratorError, RunOptions, RunSummary, Selection, Shard, WorkerMessages};
+use fovea_plan::Plan;
 use fovea_records::RunStore;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `fovea run`.
 #[derive(clap::Args)]
@@ -25,16 +27,42 @@ pub(crate) struct Args {
     /// Write every trial's curves for TensorBoard, too, to `RUN/trials/ID/tensorboard`; as `run.tensorboard=true`.
     #[arg(long)]
     tensorboard: bool,
+    /// Run these trials only: part of a label (`loss=ria`, `seed 0`), a pattern for all of it (`loss=*iou`), or the first
+    /// digits of an id. May be given several times; the report still covers all trials.
+    #[arg(long, value_name = "PATTERN")]
+    only: Vec<String>,
+    /// Run part M of N of the trials; other parts may run at the same time in the same directory. A trial stays in its
+    /// part when others are added; trials that share a warm-up are in the same part.
+    #[arg(long, value_name = "M/N")]
+    shard: Option<Shard>,
+    /// Worker processes at a time; instead of `run.workers`, or of `run.per_device` on each of `run.devices`.
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Stop at the first trial that fails; the others are saved where they are. By default they go on.
+    #[arg(long)]
+    fail_fast: bool,
 }
 
 pub(crate) fn main(args: &Args, messages: WorkerMessages) -> Outcome {
     let mut plan = plan::load(&args.file, args.smoke, &args.overrides)?;
     plan.run.tensorboard |= args.tensorboard;
-    fovea_engine::device::check(plan.device).map_err(|e| Failure::new(Exit::Device, e))?;
+    let selection = select(args, &plan)?;
+    let devices = if plan.run.devices.is_empty() { vec![plan.device] } else { plan.run.devices.clone() };
+    for device in devices {
+        fovea_engine::device::check(device).map_err(|e| Failure::new(Exit::Device, e))?;
+    }
     let binary = std::env::current_exe()
         .map_err(|e| Failure::new(Exit::Files, format!("cannot find the fovea program: {e}")))?;
-    let version = env!("CARGO_PKG_VERSION").to_owned();
-    let options = RunOptions { binary, base_dir: plan::base_dir(), version, messages };
+    let options = RunOptions {
+        binary,
+        base_dir: plan::base_dir(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        selection,
+        jobs: args.jobs.map(usize::from),
+        fail_fast: args.fail_fast,
+        stop: stop_on_signals()?,
+        messages,
+    };
     let store = RunStore::new(&plan.run.dir);
     let detail = if args.quiet { Detail::End } else { Detail::Live };
     let mut progress = Progress::new(&plan, &store, detail);
@@ -45,24 +73,78 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages) -> Outcome {
             Failure::new(Exit::Files, e)
         }
     })?;
-    if summary.ran == 0 {
-        println!("{}: all {} trials are done", plan.name, summary.total);
+    let interrupted = options.stop.requested() && summary.left > 0;
+    // Whoever interrupts is in a hurry: the report can be had later.
+    if !interrupted {
+        if summary.ran == 0 && summary.left == 0 {
+            println!("{}: all {} trials are done", plan.name, chosen(&summary));
+        }
+        report::write(&store)?;
     }
-    report::write(&store)?;
-    for (trial, message) in &summary.failed {
-        eprintln!("failed: trial {trial}: {message}");
-        eprintln!("  more: fovea logs {}", store.root().join(trial.as_str()).display());
-    }
-    if !summary.failed.is_empty() {
+    tell_troubles(&summary, store.root());
+    if interrupted {
         eprintln!(
-            "{} of {} trials failed; the same command tries them again",
-            summary.failed.len(),
-            summary.total
+            "interrupted: {} of {} trials are done; the same command goes on where this one stopped, \
+             `fovea report {}` shows what there is",
+            summary.done,
+            chosen(&summary),
+            store.root().display()
         );
+        return Ok(Exit::Interrupted);
     }
     if summary.failed.is_empty() && summary.diverged == 0 {
         Ok(Exit::Success)
     } else {
         Ok(Exit::TrialsFailed)
+    }
+}
+
+fn select(args: &Args, plan: &Plan) -> Result<Selection, Failure> {
+    let selection = Selection { only: args.only.clone(), shard: args.shard };
+    let Some(pattern) = selection.unmatched(plan) else { return Ok(selection) };
+    let mut variants: Vec<&str> = plan.trials.iter().map(|t| t.variant.as_str()).collect();
+    variants.dedup();
+    let more = if variants.len() > 10 { ", ..." } else { "" };
+    variants.truncate(10);
+    let known = variants.join("; ");
+    Err(Failure::new(
+        Exit::Usage,
+        format!("no trial matches --only `{pattern}`; the variants are: {known}{more}"),
+    ))
+}
+
+/// `4`, or `2 (of 4 planned)` where not all were asked for.
+fn chosen(summary: &RunSummary) -> String {
+    if summary.total == summary.planned {
+        summary.total.to_string()
+    } else {
+        format!("{} chosen (of {} planned)", summary.total, summary.planned)
+    }
+}
+
+/// What crashed and went on, and what failed.
+fn tell_troubles(summary: &RunSummary, run: &Path) {
+    let failed = |id: &str| summary.failed.iter().any(|(trial, _)| trial.as_str() == id);
+    for crash in summary.crashes.iter().filter(|crash| !failed(&crash.task.id)) {
+        let task = &crash.task;
+        eprintln!(
+            "crashed and tried again: {} ({}), attempt {}: {}",
+            task.text, task.id, crash.attempt, crash.message
+        );
+    }
+    for (trial, message) in &summary.failed {
+        eprintln!(
+            "failed: trial {trial}: {message}\n  more: fovea logs {}",
+            run.join(trial.as_str()).display()
+        );
+    }
+    if !summary.failed.is_empty() {
+        let left = if summary.left > 0 {
+            format!(" and {} were not run to the end", summary.left)
+        } else {
+            String::new()
+        };
+        let (failed, total) = (summary.failed.len(), chosen(summary));
+        eprintln!("{failed} of {total} trials failed{left}; the same command tries them again");
     }
 }

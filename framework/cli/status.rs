@@ -117,11 +117,11 @@ fn head(overview: &Overview) -> String {
         let _ = write!(text, ", {count} {what}");
     }
     match (&overview.holder, overview.since) {
-        (Some(pid), Some(since)) => {
-            let _ = write!(text, "; fovea run (pid {pid}) since {}", clock(now() - since));
+        (Some(holder), Some(since)) => {
+            let _ = write!(text, "; fovea run ({holder}) since {}", clock(now() - since));
         }
-        (Some(pid), None) => {
-            let _ = write!(text, "; fovea run (pid {pid}) begins");
+        (Some(holder), None) => {
+            let _ = write!(text, "; fovea run ({holder}) begins");
         }
         (None, _) => text += "; no fovea run at work",
     }

@@ -200,9 +200,10 @@ impl Run {
     }
 }
 
-/// What the journal says last of a trial: running, or ended in some way.
+/// What the journal says last of a trial: running, interrupted, or ended in some way.
 enum Said {
     Running(usize),
+    Interrupted,
     Ended(TrialOutcome),
 }
 
@@ -213,11 +214,15 @@ fn journal_states(journal: &[JournalEntry]) -> HashMap<TrialId, Said> {
             JournalEntry::TrialStarted { trial, attempt, .. } => {
                 said.insert(trial.clone(), Said::Running(*attempt));
             }
+            JournalEntry::TrialInterrupted { trial, .. } => {
+                said.insert(trial.clone(), Said::Interrupted);
+            }
             JournalEntry::TrialFinished { trial, outcome, .. } => {
                 said.insert(trial.clone(), Said::Ended(outcome.clone()));
             }
             JournalEntry::RunStarted { .. }
             | JournalEntry::StageFinished { .. }
+            | JournalEntry::TaskCrashed { .. }
             | JournalEntry::RunFinished { .. } => {}
         }
     }
@@ -286,6 +291,7 @@ fn status(done: Option<&Done>, said: Option<&Said>, events: &[TrialEvent]) -> (S
         }
         Some(Said::Ended(outcome)) => ended(outcome),
         Some(Said::Running(attempt)) => (Status::Pending, Some(format!("attempt {attempt} was started"))),
+        Some(Said::Interrupted) => (Status::Pending, Some("was interrupted".to_owned())),
         None => events
             .iter()
             .rev()

@@ -11,5 +11,6 @@ mod harness;
 mod keeping;
 mod localize;
 mod resume;
+mod running;
 mod sweep;
 mod watching;

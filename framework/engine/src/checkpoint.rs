@@ -1,10 +1,11 @@
 //! Exact resume. The main type is [`Checkpoint`].
 //!
-//! A checkpoint holds everything the next step depends on: parameters and buffers, optimizer state, epochs done. All
+//! A checkpoint holds everything the next step depends on: parameters and buffers, optimizer state, epochs and steps done. All
 //! other randomness is keyed by (seed, epoch, picture), so a trial that is resumed has the bits of one that was not
 //! interrupted.
 
 use crate::EngineError;
+use crate::epoch::PartialEpoch;
 use burn::optim::ModuleOptimizer;
 use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
@@ -20,6 +21,9 @@ use std::time::Instant;
 pub struct Progress {
     /// Epochs done.
     pub epoch: usize,
+    /// What is done of the next one.
+    #[serde(default)]
+    pub partial: PartialEpoch,
     /// Seconds spent in training, over all attempts.
     pub seconds: f64,
     /// Summaries of the epochs done.
@@ -82,7 +86,11 @@ impl Checkpoint {
     ) -> Result<(), EngineError> {
         let started = Instant::now();
         let previous = self.newest();
-        let name = format!("epoch-{:05}", progress.epoch);
+        // Their names sort in the order of training: a step of an epoch comes after the epochs before it.
+        let name = match progress.partial.step {
+            0 => format!("epoch-{:05}", progress.epoch),
+            step => format!("epoch-{:05}-step-{step:07}", progress.epoch),
+        };
         let temporary = self.dir.join(format!(".{name}.tmp"));
         let target = self.dir.join(name);
         if temporary.exists() {

@@ -24,6 +24,9 @@ pub enum EngineError {
     /// A checkpoint does not fit.
     #[error("{0}")]
     Checkpoint(String),
+    /// It was asked to stop, and did; what it had done is saved.
+    #[error("stopped")]
+    Stopped,
     /// The loss became NaN or infinite.
     #[error("the loss became {loss} in epoch {epoch}, step {step}")]
     Diverged {

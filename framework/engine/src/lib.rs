@@ -1,10 +1,10 @@
 //! Runs one trial: data pipeline, training through the CAM, evaluation, checkpoints.
 //!
-//! - [`trial`]: [`run_task`](trial::run_task), a whole stage or trial from a [`WorkerTask`](fovea_records::WorkerTask).
+//! - [`trial`]: a whole stage or trial from a [`WorkerTask`](fovea_records::WorkerTask).
 //! - [`data`]: decoded pictures, augmentation, target boxes, batches from threads.
 //! - [`cam`]: Grad-CAM heatmaps as tensors.
 //! - [`objective`]: `L = alpha L_CE + beta L_expl`.
-//! - [`train`]: the training loop; [`schedule`]: learning rates; [`checkpoint`]: exact resume.
+//! - [`train`]: the training loop; [`epoch`]: the sums of an epoch in progress; [`schedule`]: learning rates; [`checkpoint`]: exact resume.
 //! - [`evaluate`]: accuracy, noise robustness, explanation metrics, gallery.
 //! - [`explain`]: any pictures through one network; [`trained`]: the network of a finished trial; [`export`]: its
 //!   weights for PyTorch.
@@ -23,6 +23,7 @@ pub mod catalog;
 pub mod checkpoint;
 pub mod data;
 pub mod device;
+pub mod epoch;
 pub mod error;
 pub mod evaluate;
 pub mod explain;

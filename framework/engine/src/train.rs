@@ -2,6 +2,7 @@
 
 use crate::checkpoint::{Checkpoint, Progress};
 use crate::data::loader::{Batch, TrainLoader};
+use crate::epoch::{EpochEnd, PartialEpoch};
 use crate::objective::{Objective, cross_entropy, label_tensor, network_input};
 use crate::schedule::learning_rate;
 use crate::{Emit, EngineError};
@@ -10,6 +11,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use fovea_api::{DynClassifier, Key, LossInputs, Mode, PluginError};
 use fovea_plan::TrialConfig;
 use fovea_records::{EpochSummary, MetricRow, TrialEvent};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Time between two [`TrialEvent::Step`].
@@ -29,6 +31,8 @@ pub struct Trainer<'a> {
     pub device: Device,
     /// Where events go.
     pub emit: Emit<'a>,
+    /// Set when training is to stop after the step in progress.
+    pub stop: &'a AtomicBool,
 }
 
 /// What one step measured.
@@ -131,12 +135,13 @@ pub fn argmax(row: &[f32]) -> usize {
 }
 
 impl Trainer<'_> {
-    /// Trains until `until` epochs are done, saving after every epoch.
+    /// Trains until `until` epochs are done, saving after every epoch, and between two steps when asked to stop.
     ///
     /// `after_epoch` is called before the checkpoint is written, and may add rows to the progress.
     ///
     /// # Errors
-    /// When a picture cannot be read, a plugin fails, a checkpoint cannot be written, or the loss diverges.
+    /// [`EngineError::Stopped`] once stopped and saved; others when a picture cannot be read, a plugin fails, a
+    /// checkpoint cannot be written, or the loss diverges.
     pub fn train(
         &mut self,
         until: usize,
@@ -149,12 +154,22 @@ impl Trainer<'_> {
         while self.progress.epoch < until {
             let epoch = self.progress.epoch;
             let active = objective.filter(|_| epoch >= self.config.training.warmup_epochs);
+            let done = self.progress.partial.step;
             let started = Instant::now();
             let summary = std::thread::scope(|scope| {
-                self.epoch(epoch, loader.epoch(epoch, scope), active, loader.steps())
+                self.epoch(epoch, loader.epoch(epoch, done, scope), active, loader.steps())
             })?;
-            self.progress.epoch += 1;
             self.progress.seconds += started.elapsed().as_secs_f64();
+            let Some(summary) = summary else {
+                self.progress.partial.seconds += started.elapsed().as_secs_f64();
+                // Before the first new step everything is on disk already, or there is nothing to lose.
+                if self.progress.partial.step > done {
+                    checkpoint.save(self.model.as_ref(), &self.optimizer, &self.progress)?;
+                }
+                return Err(EngineError::Stopped);
+            };
+            self.progress.epoch += 1;
+            self.progress.partial = PartialEpoch::default();
             self.progress.rows.extend(rows_of(&summary, loader.source.dataset().len("train").unwrap_or(0)));
             self.progress.epochs.push(summary.clone());
             let rows = after_epoch(self.model.as_ref(), self.progress.epoch)?;
@@ -165,22 +180,26 @@ impl Trainer<'_> {
         Ok(())
     }
 
+    /// The steps that are left of an epoch; `None` when it was asked to stop before the last of them.
     fn epoch(
         &mut self,
         epoch: usize,
         batches: impl Iterator<Item = Result<Batch, fovea_api::DataError>>,
         objective: Option<&Objective<'_>>,
         steps: usize,
-    ) -> Result<EpochSummary, EngineError> {
+    ) -> Result<Option<EpochSummary>, EngineError> {
         let training = &self.config.training;
         let started = Instant::now();
+        let before = self.progress.partial;
         let mut told = Instant::now();
-        let (mut seen, mut correct, mut valid) = (0, 0, 0);
-        let (mut loss, mut entropy, mut explanation) = (0.0, 0.0, 0.0);
         let mut rate = training.optimizer.learning_rate;
-        for (index, batch) in batches.enumerate() {
+        for batch in batches {
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
             let batch = batch?;
             let n = batch.labels.len();
+            let index = self.progress.partial.step;
             let global = epoch * steps + index;
             rate = learning_rate(training, global, steps);
             // Dropout draws from the device's generator, so it too must be a function of (seed, step).
@@ -197,14 +216,11 @@ impl Trainer<'_> {
             if !result.loss.is_finite() {
                 return Err(EngineError::Diverged { epoch, step: index, loss: result.loss.to_string() });
             }
-            seen += n;
-            correct += result.correct;
-            valid += result.valid;
-            loss += result.loss * n as f64;
-            entropy += result.cross_entropy * n as f64;
-            explanation += result.explanation.unwrap_or(0.0) * result.valid as f64;
+            let partial = &mut self.progress.partial;
+            partial.add(&result, n);
             if told.elapsed() >= STEP_EVENTS || index + 1 == steps {
                 told = Instant::now();
+                let seen = partial.seen - before.seen;
                 (self.emit)(TrialEvent::Step {
                     epoch,
                     step: index + 1,
@@ -214,20 +230,13 @@ impl Trainer<'_> {
                 });
             }
         }
-        let seconds = started.elapsed().as_secs_f64();
-        let total = seen.max(1) as f64;
-        Ok(EpochSummary {
+        Ok(Some(self.progress.partial.summary(EpochEnd {
             epoch: epoch + 1,
             epochs: training.epochs,
-            loss: loss / total,
-            cross_entropy: entropy / total,
-            explanation: (objective.is_some() && valid > 0).then(|| explanation / valid as f64),
-            skipped: if objective.is_some() { seen - valid } else { 0 },
-            accuracy: correct as f64 / total,
+            explained: objective.is_some(),
             learning_rate: rate,
-            seconds,
-            images_per_second: seen as f64 / seconds,
-        })
+            seconds: before.seconds + started.elapsed().as_secs_f64(),
+        })))
     }
 }
 

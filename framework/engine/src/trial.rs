@@ -1,4 +1,4 @@
-//! A whole stage or trial. The main function is [`run_task`].
+//! A whole stage or trial. The main function is `run_task`.
 
 use crate::checkpoint::{Checkpoint, Progress, weights_path, write_safetensors};
 use crate::data::loader::TrainLoader;
@@ -16,6 +16,7 @@ use fovea_api::{
 };
 use fovea_plan::{PluginConfig, TrialConfig};
 use fovea_records::{MetricRow, TaskKind, TrialEvent, WorkerTask, store};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// What a task works with, built from its configuration; the network, which changes, is apart.
@@ -28,7 +29,12 @@ struct Job<'a> {
     extractor: Box<dyn BoxExtractor>,
     loss: Box<dyn ExplanationLoss>,
     emit: Emit<'a>,
+    stop: &'a AtomicBool,
 }
+
+/// A panic's payload: the task was asked to stop outside of training.
+#[derive(Debug)]
+pub(crate) struct StoppedOutsideTraining;
 
 /// A network with its optimizer and how far both are.
 struct State {
@@ -39,11 +45,19 @@ struct State {
 
 /// Does a task: resumes what an earlier attempt left, else forks from the stage, else begins from scratch.
 ///
+/// Once `stop` is set, training finishes its step and saves; outside of training the task ends by a panic that carries
+/// [`StoppedOutsideTraining`], as there is nothing to save: every artefact appears whole or not at all.
+///
 /// # Errors
 /// Every [`EngineError`]; the text is what the user reads.
-pub fn run_task(task: &WorkerTask, registry: &Registry, emit: Emit<'_>) -> Result<(), EngineError> {
+pub(crate) fn run_task(
+    task: &WorkerTask,
+    registry: &Registry,
+    emit: Emit<'_>,
+    stop: &AtomicBool,
+) -> Result<(), EngineError> {
     let _span = tracing::info_span!("task", id = task.id).entered();
-    let (job, model) = Job::build(task, registry, emit)?;
+    let (job, model) = Job::build(task, registry, emit, stop)?;
     job.check(model.model.as_ref())?;
     let epochs = match task.kind {
         TaskKind::Stage { epochs } => epochs,
@@ -66,6 +80,7 @@ impl<'a> Job<'a> {
         task: &'a WorkerTask,
         registry: &Registry,
         emit: Emit<'a>,
+        stop: &'a AtomicBool,
     ) -> Result<(Self, BuiltModel), EngineError> {
         let config: TrialConfig = serde_json::from_value(task.config.clone()).map_err(|e| {
             let advice = "plan and worker must be of one version";
@@ -93,7 +108,7 @@ impl<'a> Job<'a> {
             registry.build_extractor(&config.extractor.name, settings(&config.extractor), &context)?;
         let loss = registry.build_loss(&config.loss.name, settings(&config.loss), &context)?;
         let source = Source::new(dataset, DEFAULT_CACHE_BYTES);
-        Ok((Self { task, config, device, source, localizer, extractor, loss, emit }, model))
+        Ok((Self { task, config, device, source, localizer, extractor, loss, emit, stop }, model))
     }
 
     /// What was asked of data and evaluation is checked before hours of training, not after.
@@ -108,6 +123,14 @@ impl<'a> Job<'a> {
         let evaluator = self.evaluator(model, self.emit);
         evaluator.noise_split(&evaluator.splits()?)?;
         Ok(())
+    }
+
+    /// As `emit`, for work outside of training: it ends the task once it is to stop.
+    fn emit_or_stop(&self, event: TrialEvent) {
+        (self.emit)(event);
+        if self.stop.load(Ordering::Relaxed) {
+            std::panic::resume_unwind(Box::new(StoppedOutsideTraining));
+        }
     }
 
     fn checkpoint(&self) -> Checkpoint {
@@ -156,7 +179,7 @@ impl<'a> Job<'a> {
             (&self.config.dataset, &self.config.localizer),
             self.loss.wants_masks(),
             &self.task.cache_dir,
-            self.emit,
+            &|event| self.emit_or_stop(event),
         )?;
         Ok(Some(targets))
     }
@@ -192,7 +215,8 @@ impl<'a> Job<'a> {
         });
         let State { model, optimizer, progress } = state;
         let device = self.device.device.clone().autodiff();
-        let mut trainer = Trainer { config, model, optimizer, progress, device, emit: self.emit };
+        let mut trainer =
+            Trainer { config, model, optimizer, progress, device, emit: self.emit, stop: self.stop };
         let mut validate = |model: &dyn DynClassifier, epoch: usize| self.validate(model, epoch);
         trainer.train(epochs, loader, objective.as_ref(), &self.checkpoint(), &mut validate)?;
         let Trainer { model, optimizer, progress, .. } = trainer;
@@ -207,8 +231,7 @@ impl<'a> Job<'a> {
         }
         let labels: Vec<usize> = (0..count).map(|i| self.source.meta("val", i).label).collect();
         let model = model.evaluation_copy();
-        let silent = |_: TrialEvent| {};
-        let (predicted, _) = self.evaluator(model.as_ref(), &silent).predict("val", &labels)?;
+        let (predicted, _) = self.evaluator(model.as_ref(), self.emit).predict("val", &labels)?;
         let right = predicted.iter().zip(&labels).filter(|(p, l)| p == l).count();
         Ok(vec![MetricRow::new("val", "accuracy", right as f64 / count as f64, count).epoch(epoch)])
     }
@@ -218,7 +241,8 @@ impl<'a> Job<'a> {
         let dir = &self.task.dir;
         write_safetensors(&weights_path(dir), &state.model.tensors())?;
         let model = state.model.evaluation_copy();
-        let evaluator = self.evaluator(model.as_ref(), self.emit);
+        let emit = |event| self.emit_or_stop(event);
+        let evaluator = self.evaluator(model.as_ref(), &emit);
         let Evaluation { rows, records } = evaluator.run()?;
         let split = evaluator.noise_split(&evaluator.splits()?)?;
         evaluator.gallery(&split, self.localizer.as_ref(), &dir.join("gallery"))?;

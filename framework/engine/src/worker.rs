@@ -1,19 +1,29 @@
 //! The loop of a worker process: tasks as JSON lines on stdin, events as JSON lines on stdout. The main function is
 //! [`serve`].
 
-use crate::{EngineError, trial};
+use crate::EngineError;
+use crate::trial::{StoppedOutsideTraining, run_task};
 use fovea_api::Registry;
 use fovea_records::{TrialEvent, WorkerTask};
 use std::backtrace::Backtrace;
 use std::io::{BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 
-/// Serves tasks until stdin ends. Every task ends with exactly one of `Finished`, `Diverged` and `Failed`.
+/// Serves tasks until stdin ends. Every task ends with exactly one of `Finished`, `Stopped`, `Diverged`, `Failed` and
+/// `Panicked`. The worker is of no use after it has stopped or panicked: nobody knows what a panic left on the device.
+///
+/// Whoever sets `stop` has the task in progress save what it has done and end.
 ///
 /// # Errors
 /// When stdin cannot be read or holds something else than tasks, or stdout is closed.
-pub fn serve(registry: &Registry, input: impl BufRead, output: impl Write + Send) -> std::io::Result<()> {
+pub fn serve(
+    registry: &Registry,
+    input: impl BufRead,
+    output: impl Write + Send,
+    stop: &AtomicBool,
+) -> std::io::Result<()> {
     let output = Mutex::new(output);
     let send = |event: &TrialEvent| -> std::io::Result<()> {
         let mut line = serde_json::to_vec(event)?;
@@ -34,16 +44,18 @@ pub fn serve(registry: &Registry, input: impl BufRead, output: impl Write + Send
     }));
     for line in input.lines() {
         let task: WorkerTask = serde_json::from_str(&line?)?;
-        let result = catch_unwind(AssertUnwindSafe(|| trial::run_task(&task, registry, &emit)));
+        let result = catch_unwind(AssertUnwindSafe(|| run_task(&task, registry, &emit, stop)));
         match result {
             Ok(Ok(())) => {}
             Ok(Err(EngineError::Diverged { epoch, step, loss })) => {
                 send(&TrialEvent::Diverged { epoch, step, loss })?;
             }
+            Ok(Err(EngineError::Stopped)) => return send(&TrialEvent::Stopped),
             Ok(Err(error)) => send(&TrialEvent::Failed { message: error.to_string() })?,
+            Err(payload) if payload.is::<StoppedOutsideTraining>() => return send(&TrialEvent::Stopped),
             Err(_) => {
                 let message = place.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-                send(&TrialEvent::Failed { message: format!("the worker panicked: {message}") })?;
+                return send(&TrialEvent::Panicked { message });
             }
         }
     }

@@ -6,7 +6,7 @@
 //! once per data set and localizer, and starting worker processes are not counted.
 
 use crate::history::{Sample, Workload};
-use crate::run::threads_per_worker;
+use crate::slots::threads_per_worker;
 use crate::standing::Standing;
 use fovea_plan::{Plan, Trial};
 use fovea_records::StageId;

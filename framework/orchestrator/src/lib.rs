@@ -1,37 +1,50 @@
 //! Runs a plan: stages before the trials that fork from them, in worker processes, recorded as it goes.
 //!
-//! - [`mod@run`]: [`run`](run::run), the whole of it.
-//! - [`mod@status`]: what of a plan is done.
+//! - [`mod@run`]: [`run`](run::run), the whole of it; `attempt`: one task, as often as it takes.
+//! - [`mod@status`]: what of a plan is done; [`select`]: what of it is asked for.
 //! - [`standing`]: [`standings`], where each trial stands and why; [`changes`](mod@changes): what
 //!   became different since an earlier one; [`ledger`]: what the journal says of each.
 //! - [`history`]: how long finished trials took; [`estimate`](mod@estimate): how long those of a plan will.
 //! - [`survey`]: runs in a folder; [`dossier`]: all there is to know of one trial; [`gc`]: what of them can be deleted.
-//! - [`worker`]: [`WorkerProcess`](worker::WorkerProcess), one child.
+//! - [`worker`]: [`WorkerProcess`](worker::WorkerProcess), one child; [`mod@slots`]: who works where.
 //! - [`stderr`]: what a worker says beside its events.
-//! - [`queue`]: which task is next.
+//! - [`queue`]: which task is next; [`limits`]: how long it may take, and when it is tried again.
+//! - [`update`]: what is said meanwhile; [`stop`]: how to end it early.
 //!
 //! The orchestrator never computes, a worker never schedules. No Burn here.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
+mod attempt;
 pub mod changes;
 pub mod dossier;
 pub mod error;
 pub mod estimate;
+#[cfg(test)]
+mod example;
 pub mod gc;
 pub mod history;
 pub mod ledger;
+pub mod limits;
 pub mod queue;
 mod recorder;
 pub mod run;
+pub mod select;
+pub mod slots;
 pub mod standing;
 pub mod status;
 pub mod stderr;
+pub mod stop;
 pub mod survey;
 mod tensorboard;
+mod trial_file;
+pub mod update;
 pub mod worker;
 
 pub use error::OrchestratorError;
-pub use run::{RunOptions, RunSummary, TaskLabel, Update, run};
+pub use run::{RunOptions, run};
+pub use select::{Selection, Shard};
 pub use standing::{Standing, Word, standings};
 pub use status::{TrialStatus, status};
+pub use stop::Stop;
+pub use update::{Crash, RunSummary, TaskLabel, Update};
 pub use worker::WorkerMessages;

@@ -34,7 +34,7 @@ pub struct QueuedTrial {
     pub stage: Option<StageId>,
 }
 
-/// Pending trials in plan order; a stage comes right before the first trial that needs it.
+/// Pending trials in the order of their turns; a stage comes right before the first trial that needs it.
 #[derive(Clone, Debug)]
 pub struct Queue {
     waiting: Vec<QueuedTrial>,

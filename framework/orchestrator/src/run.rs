@@ -1,22 +1,22 @@
 //! A whole run. The main function is [`run`].
 
+use crate::attempt::{Job, LOOK, attempt};
+use crate::limits::Retries;
 use crate::queue::{Next, Queue, QueuedTrial};
-use crate::recorder::Recorder;
+use crate::select::Selection;
+use crate::slots::{Slot, slots};
 use crate::worker::{TaskEnd, WorkerMessages, WorkerProcess};
-use crate::{OrchestratorError, TrialStatus, status};
+use crate::{OrchestratorError, RunSummary, Stop, TaskLabel, TrialStatus, Update, status, trial_file};
 use fovea_plan::{Plan, Stage, Trial, TrialConfig};
 use fovea_records::{
-    Done, JournalEntry, RunStore, StageId, StoreError, TaskKind, TrialEvent, TrialId, TrialOutcome,
-    WorkerTask, now, store,
+    Done, JournalEntry, RunStore, StageId, StoreError, TaskKind, TrialOutcome, WorkerTask, now, store,
 };
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-
-/// How often a task is tried when its worker process dies.
-const ATTEMPTS: usize = 2;
 
 /// What the orchestrator needs beside the plan.
 #[derive(Clone, Debug)]
@@ -29,88 +29,50 @@ pub struct RunOptions {
     pub version: String,
     /// What the workers say beside their events.
     pub messages: WorkerMessages,
+    /// The trials that are asked for.
+    pub selection: Selection,
+    /// Workers at a time, whatever the plan says.
+    pub jobs: Option<usize>,
+    /// Whether the first trial that fails stops the others.
+    pub fail_fast: bool,
+    /// How others ask the run to stop.
+    pub stop: Stop,
 }
 
-/// Which task an update is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TaskLabel {
-    /// Id of the trial or stage.
-    pub id: String,
-    /// `loss=ria seed 0`, or `warm-up shared by 4 trials`.
-    pub text: String,
-    /// Whether it is a stage.
-    pub is_stage: bool,
-}
-
-/// What happens during a run, for whoever shows it.
-#[derive(Clone, Debug)]
-pub enum Update {
-    /// The run begins.
-    Started {
-        /// Trials of the plan.
-        total: usize,
-        /// Trials done before.
-        done: usize,
-        /// Epochs to be trained, shared stages counted once.
-        epochs: usize,
-    },
-    /// A task begins.
-    TaskStarted {
-        /// Which.
-        task: TaskLabel,
-        /// Attempt, from 1.
-        attempt: usize,
-    },
-    /// A worker said something.
-    Event {
-        /// About which task.
-        task: TaskLabel,
-        /// What.
-        event: TrialEvent,
-    },
-    /// A task ended.
-    TaskEnded {
-        /// Which.
-        task: TaskLabel,
-        /// How.
-        outcome: TrialOutcome,
-        /// Wall-clock seconds.
-        seconds: f64,
-    },
-}
-
-/// How a run ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RunSummary {
-    /// Trials of the plan.
-    pub total: usize,
-    /// Trials done, now or before.
-    pub done: usize,
-    /// Trials run now.
-    pub ran: usize,
-    /// Trials whose loss became non-finite.
-    pub diverged: usize,
-    /// Trials that failed now, with the reason.
-    pub failed: Vec<(TrialId, String)>,
-}
-
-struct Shared<'a> {
-    plan: &'a Plan,
-    store: &'a RunStore,
-    options: &'a RunOptions,
-    threads: usize,
+/// What the slots have in common.
+pub(crate) struct Shared<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) store: &'a RunStore,
+    pub(crate) options: &'a RunOptions,
+    pub(crate) retries: Retries,
     queue: Mutex<Queue>,
     freed: Condvar,
-    summary: Mutex<RunSummary>,
+    pub(crate) summary: Mutex<RunSummary>,
     observer: Mutex<&'a mut (dyn FnMut(Update) + Send)>,
     problem: Mutex<Option<OrchestratorError>>,
+    failed_fast: AtomicBool,
 }
 
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+impl Shared<'_> {
+    /// Whether what is in progress is to be saved and nothing else to be begun.
+    pub(crate) fn stopping(&self) -> bool {
+        self.options.stop.requested()
+            || self.failed_fast.load(Ordering::SeqCst)
+            || held(&self.problem).is_some()
+    }
+
+    /// Tells whoever watches.
+    pub(crate) fn tell(&self, update: Update) {
+        (held(&self.observer))(update);
+    }
+}
+
+pub(crate) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs every trial of the plan that is not done. A trial that fails does not stop the others.
+/// Runs every trial that is asked for and not done. A trial that fails does not stop the others, unless that is asked
+/// for.
 ///
 /// # Errors
 /// When the run directory is in use or cannot be written, or no worker can be started.
@@ -120,57 +82,47 @@ pub fn run(
     options: &RunOptions,
     observer: &mut (dyn FnMut(Update) + Send),
 ) -> Result<RunSummary, OrchestratorError> {
-    let _lock = store.lock()?;
+    let _lock = options.selection.shard.map_or_else(|| store.lock(), |shard| shard.lock(store))?;
     let states = status(plan, store)?;
     store::write_atomic(&store.root().join("experiment.toml"), plan.source.as_bytes())?;
     store.write_plan(&plan.to_run_plan())?;
 
-    let pending: Vec<&Trial> =
-        plan.trials.iter().zip(&states).filter(|(_, s)| s.is_pending()).map(|(t, _)| t).collect();
-    let done = states.iter().filter(|s| **s == TrialStatus::Done).count();
-    let diverged = states.iter().filter(|s| matches!(s, TrialStatus::Diverged(_))).count();
-    let summary = RunSummary { total: plan.trials.len(), done, diverged, ..RunSummary::default() };
+    let asked = plan.trials.iter().zip(&states).filter(|(trial, _)| options.selection.takes(trial));
+    let count = |wanted: fn(&TrialStatus) -> bool| asked.clone().filter(|(_, s)| wanted(s)).count();
+    let done = count(|s| *s == TrialStatus::Done);
+    let diverged = count(|s| matches!(s, TrialStatus::Diverged(_)));
+    let pending: Vec<&Trial> = asked.clone().filter(|(_, s)| s.is_pending()).map(|(t, _)| t).collect();
+    let (planned, total) = (plan.trials.len(), asked.count());
+    let summary = RunSummary { planned, total, done, diverged, ..RunSummary::default() };
     let has_checkpoint = |id: &StageId| stage_is_done(store, plan, id);
-    observer(Update::Started {
-        total: plan.trials.len(),
-        done: done + diverged,
-        epochs: epochs_ahead(plan, &pending, has_checkpoint),
-    });
+    let epochs = epochs_ahead(plan, &pending, has_checkpoint);
+    observer(Update::Started { total, done: done + diverged, epochs });
     if pending.is_empty() {
         return Ok(summary);
     }
     for trial in &pending {
-        write_trial_toml(&store.trial_dir(&trial.id).join("trial.toml"), &trial.config)?;
+        trial_file::write(&store.trial_dir(&trial.id).join("trial.toml"), &trial.config)?;
     }
-    store.journal(&JournalEntry::RunStarted {
-        time: now(),
-        version: options.version.clone(),
-        pending: pending.len(),
-        done,
-    })?;
-    let queued = pending
-        .iter()
-        .map(|t| QueuedTrial { index: t.index, id: t.id.clone(), stage: t.stage.clone() })
-        .collect();
-    let workers = plan.run.workers.clamp(1, pending.len());
+    let (version, pending_count) = (options.version.clone(), pending.len());
+    store.journal(&JournalEntry::RunStarted { time: now(), version, pending: pending_count, done })?;
     let shared = Shared {
         plan,
         store,
         options,
-        threads: threads_per_worker(plan.run.threads, workers),
-        queue: Mutex::new(Queue::new(queued, has_checkpoint)),
+        retries: Retries::of(&plan.run),
+        queue: Mutex::new(Queue::new(in_turn(plan, &pending), has_checkpoint)),
         freed: Condvar::new(),
         summary: Mutex::new(summary),
         observer: Mutex::new(observer),
         problem: Mutex::new(None),
+        failed_fast: AtomicBool::new(false),
     };
     std::thread::scope(|scope| {
-        for slot in 0..workers {
+        for slot in slots(&plan.run, plan.device, options.jobs, pending.len()) {
             let shared = &shared;
             scope.spawn(move || {
-                if let Err(error) = serve_slot(shared, slot) {
+                if let Err(error) = serve_slot(shared, &slot) {
                     held(&shared.problem).get_or_insert(error);
-                    shared.freed.notify_all();
                 }
             });
         }
@@ -178,18 +130,26 @@ pub fn run(
     if let Some(problem) = held(&shared.problem).take() {
         return Err(problem);
     }
-    let summary = held(&shared.summary).clone();
-    store.journal(&JournalEntry::RunFinished {
-        time: now(),
-        done: summary.done,
-        failed: summary.failed.len(),
-    })?;
+    let mut summary = held(&shared.summary).clone();
+    summary.left = pending.len() - summary.ran;
+    let (done, failed) = (summary.done, summary.failed.len());
+    store.journal(&JournalEntry::RunFinished { time: now(), done, failed })?;
     Ok(summary)
 }
 
-pub(crate) fn threads_per_worker(asked: usize, workers: usize) -> usize {
-    let all = std::thread::available_parallelism().map_or(1, usize::from);
-    if asked > 0 { asked } else { (all / workers).max(1) }
+/// The order in which trials have their turn: every variant its first seed before any its second, else that of the plan.
+fn in_turn(plan: &Plan, pending: &[&Trial]) -> Vec<QueuedTrial> {
+    let mut seeds: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut ranks = Vec::with_capacity(plan.trials.len());
+    for trial in &plan.trials {
+        let rank = seeds.entry(&trial.variant).or_default();
+        ranks.push(*rank);
+        *rank += 1;
+    }
+    let queued = |t: &&Trial| QueuedTrial { index: t.index, id: t.id.clone(), stage: t.stage.clone() };
+    let mut queue: Vec<QueuedTrial> = pending.iter().map(queued).collect();
+    queue.sort_by_key(|t| (ranks[t.index], t.index));
+    queue
 }
 
 fn stage_of<'p>(plan: &'p Plan, id: &StageId) -> Option<&'p Stage> {
@@ -219,39 +179,22 @@ fn epochs_ahead(plan: &Plan, pending: &[&Trial], stage_done: impl Fn(&StageId) -
     epochs + stages.values().sum::<usize>()
 }
 
-fn write_trial_toml(path: &Path, config: &TrialConfig) -> Result<(), OrchestratorError> {
-    let failed = |message: String| OrchestratorError::Config { path: path.to_owned(), message };
-    let mut value = serde_json::to_value(config).map_err(|e| failed(e.to_string()))?;
-    drop_nulls(&mut value);
-    let text = toml_edit::ser::to_string_pretty(&value).map_err(|e| failed(e.to_string()))?;
-    store::write_atomic(path, text.as_bytes())?;
-    Ok(())
-}
-
-/// TOML has no null: an absent key means the same.
-fn drop_nulls(value: &mut serde_json::Value) {
-    match value {
-        serde_json::Value::Object(map) => {
-            map.retain(|_, v| !v.is_null());
-            map.values_mut().for_each(drop_nulls);
-        }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(drop_nulls),
-        _ => {}
-    }
-}
-
 /// One slot: takes tasks until there are none.
-fn serve_slot(shared: &Shared<'_>, slot: usize) -> Result<(), OrchestratorError> {
+fn serve_slot(shared: &Shared<'_>, slot: &Slot) -> Result<(), OrchestratorError> {
     let mut worker: Option<WorkerProcess> = None;
     loop {
         let next = {
             let mut queue = held(&shared.queue);
             loop {
-                if held(&shared.problem).is_some() {
+                if shared.stopping() {
                     return Ok(());
                 }
                 match queue.take() {
-                    Next::Wait => queue = shared.freed.wait(queue).unwrap_or_else(PoisonError::into_inner),
+                    // A stop comes from outside, without a word to the condition variable.
+                    Next::Wait => {
+                        let woken = shared.freed.wait_timeout(queue, LOOK);
+                        queue = woken.unwrap_or_else(PoisonError::into_inner).0;
+                    }
                     next => break next,
                 }
             }
@@ -267,7 +210,7 @@ fn serve_slot(shared: &Shared<'_>, slot: usize) -> Result<(), OrchestratorError>
 
 fn run_stage(
     shared: &Shared<'_>,
-    slot: usize,
+    slot: &Slot,
     worker: &mut Option<WorkerProcess>,
     id: &StageId,
 ) -> Result<(), OrchestratorError> {
@@ -282,11 +225,15 @@ fn run_stage(
         is_stage: true,
     };
     let kind = TaskKind::Stage { epochs: stage.epochs };
-    let task = task(shared, kind, &label.id, shared.store.stage_dir(id), None, &stage.config)?;
+    let task = task(shared, slot, kind, &label.id, shared.store.stage_dir(id), None, &stage.config)?;
+    let job = Job { task, label, trial: None };
     let started = Instant::now();
-    let (end, _) = perform(shared, slot, worker, &task, &label)?;
+    let (end, _) = attempt(shared, slot, worker, &job)?;
     let seconds = started.elapsed().as_secs_f64();
-    let outcome = outcome_of(&end);
+    let Some(outcome) = outcome_of(&end) else {
+        shared.tell(Update::TaskStopped { task: job.label });
+        return Ok(());
+    };
     if outcome == TrialOutcome::Done {
         shared.store.journal(&JournalEntry::StageFinished { time: now(), stage: id.clone(), seconds })?;
         held(&shared.queue).stage_done(id);
@@ -295,16 +242,16 @@ fn run_stage(
         let lost = held(&shared.queue).stage_failed(id);
         for queued in lost {
             let trial = &shared.plan.trials[queued.index];
-            record_end(shared, trial, &end, "", 0.0)?;
+            record_end(shared, trial, &end, outcome.clone(), "", 0.0)?;
         }
     }
-    (held(&shared.observer))(Update::TaskEnded { task: label, outcome, seconds });
+    shared.tell(Update::TaskEnded { task: job.label, outcome, seconds });
     Ok(())
 }
 
 fn run_trial(
     shared: &Shared<'_>,
-    slot: usize,
+    slot: &Slot,
     worker: &mut Option<WorkerProcess>,
     trial: &Trial,
 ) -> Result<(), OrchestratorError> {
@@ -316,17 +263,25 @@ fn run_trial(
     let label = TaskLabel { id: trial.id.to_string(), text, is_stage: false };
     let dir = shared.store.trial_dir(&trial.id);
     let stage_dir = trial.stage.as_ref().map(|s| shared.store.stage_dir(s));
-    let task = task(shared, TaskKind::Trial, &label.id, dir, stage_dir, &trial.config)?;
+    let task = task(shared, slot, TaskKind::Trial, &label.id, dir, stage_dir, &trial.config)?;
+    let job = Job { task, label, trial: Some(trial) };
     let started = Instant::now();
-    let (end, device) = perform(shared, slot, worker, &task, &label)?;
+    let (end, device) = attempt(shared, slot, worker, &job)?;
     let seconds = started.elapsed().as_secs_f64();
-    record_end(shared, trial, &end, &device, seconds)?;
-    (held(&shared.observer))(Update::TaskEnded { task: label, outcome: outcome_of(&end), seconds });
+    let Some(outcome) = outcome_of(&end) else {
+        let entry = JournalEntry::TrialInterrupted { time: now(), trial: trial.id.clone() };
+        shared.store.journal(&entry)?;
+        shared.tell(Update::TaskStopped { task: job.label });
+        return Ok(());
+    };
+    record_end(shared, trial, &end, outcome.clone(), &device, seconds)?;
+    shared.tell(Update::TaskEnded { task: job.label, outcome, seconds });
     Ok(())
 }
 
 fn task(
     shared: &Shared<'_>,
+    slot: &Slot,
     kind: TaskKind,
     id: &str,
     dir: PathBuf,
@@ -347,76 +302,21 @@ fn task(
         stage_dir,
         cache_dir: shared.plan.run.cache.clone(),
         base_dir: shared.options.base_dir.clone(),
-        device: shared.plan.device.to_string(),
-        threads: shared.threads,
+        device: slot.device.to_string(),
+        threads: slot.threads,
         config,
     })
 }
 
-/// Has a worker do the task, a second time if the process dies. Gives back the device in words, too.
-fn perform(
-    shared: &Shared<'_>,
-    slot: usize,
-    worker: &mut Option<WorkerProcess>,
-    task: &WorkerTask,
-    label: &TaskLabel,
-) -> Result<(TaskEnd, String), OrchestratorError> {
-    let mut device = String::new();
-    let mut attempt = 1;
-    loop {
-        if !label.is_stage
-            && let Some(trial) = shared.plan.trials.iter().find(|t| t.id.as_str() == label.id)
-        {
-            let entry = JournalEntry::TrialStarted { time: now(), trial: trial.id.clone(), attempt };
-            shared.store.journal(&entry)?;
-        }
-        (held(&shared.observer))(Update::TaskStarted { task: label.clone(), attempt });
-        let (mut recorder, log) = Recorder::begin(task, slot, shared.plan.run.tensorboard)?;
-        let process = match worker {
-            Some(process) => {
-                process.log_to(log);
-                process
-            }
-            None => {
-                let RunOptions { binary, messages, .. } = shared.options;
-                worker.insert(WorkerProcess::spawn(binary, shared.threads, slot, messages, log)?)
-            }
-        };
-        tracing::info!(slot, task = task.id, attempt, "{} begins", label.text);
-        let end = process.perform(task, |event| {
-            if let TrialEvent::Started { device: name, .. } = event {
-                device.clone_from(name);
-            }
-            recorder.event(event);
-            (held(&shared.observer))(Update::Event { task: label.clone(), event: event.clone() });
-        });
-        if let TaskEnd::Crashed(message) = &end {
-            let event = TrialEvent::Failed { message: message.clone() };
-            recorder.event(&event);
-            (held(&shared.observer))(Update::Event { task: label.clone(), event });
-        }
-        recorder.end()?;
-        tracing::info!(slot, task = task.id, ?end, "{} ended", label.text);
-        match end {
-            TaskEnd::Crashed(message) => {
-                *worker = None;
-                if attempt == ATTEMPTS {
-                    return Ok((TaskEnd::Failed(format!("{message}; tried {attempt} times")), device));
-                }
-                attempt += 1;
-            }
-            end => return Ok((end, device)),
-        }
-    }
-}
-
-fn outcome_of(end: &TaskEnd) -> TrialOutcome {
+/// How a task ended that came to an end; `None` when it was interrupted.
+fn outcome_of(end: &TaskEnd) -> Option<TrialOutcome> {
     match end {
-        TaskEnd::Finished { .. } => TrialOutcome::Done,
-        TaskEnd::Diverged(message) => TrialOutcome::Diverged { message: message.clone() },
+        TaskEnd::Finished { .. } => Some(TrialOutcome::Done),
+        TaskEnd::Diverged(message) => Some(TrialOutcome::Diverged { message: message.clone() }),
         TaskEnd::Failed(message) | TaskEnd::Crashed(message) => {
-            TrialOutcome::Failed { message: message.clone() }
+            Some(TrialOutcome::Failed { message: message.clone() })
         }
+        TaskEnd::Stopped => None,
     }
 }
 
@@ -424,10 +324,10 @@ fn record_end(
     shared: &Shared<'_>,
     trial: &Trial,
     end: &TaskEnd,
+    outcome: TrialOutcome,
     device: &str,
     seconds: f64,
 ) -> Result<(), OrchestratorError> {
-    let outcome = outcome_of(end);
     let (train_seconds, eval_seconds) = match end {
         TaskEnd::Finished { train_seconds, eval_seconds } => (*train_seconds, *eval_seconds),
         _ => (seconds, 0.0),
@@ -449,7 +349,9 @@ fn record_end(
             TrialOutcome::Failed { message } => summary.failed.push((trial.id.clone(), message.clone())),
         }
     }
-    if !matches!(outcome, TrialOutcome::Failed { .. }) {
+    if matches!(outcome, TrialOutcome::Failed { .. }) {
+        shared.failed_fast.fetch_or(shared.options.fail_fast, Ordering::SeqCst);
+    } else {
         shared.store.mark_done(&trial.id, done)?;
     }
     shared.store.journal(&JournalEntry::TrialFinished {
@@ -464,17 +366,32 @@ fn record_end(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::example::{run_config, trial};
+    use fovea_plan::DeviceRequest;
 
     #[test]
-    fn nulls_vanish_from_toml() {
-        let mut value = serde_json::json!({"a": null, "b": [{"c": null, "d": 1}]});
-        drop_nulls(&mut value);
-        assert_eq!(value, serde_json::json!({"b": [{"d": 1}]}));
-    }
-
-    #[test]
-    fn threads_are_divided() {
-        assert_eq!(threads_per_worker(3, 2), 3);
-        assert!(threads_per_worker(0, 1) >= threads_per_worker(0, 2));
+    fn every_variant_has_its_first_seed_before_any_its_second() {
+        // A grid whose last axis is the seed, as most are; variant `c` is done with its first seed.
+        let grid = ["a", "b", "c"].into_iter().flat_map(|v| [7, 8].map(|seed| trial(v, seed, None)));
+        let trials: Vec<Trial> = grid.enumerate().map(|(index, t)| Trial { index, ..t }).collect();
+        let plan = Plan {
+            name: "x".into(),
+            question: None,
+            device: DeviceRequest::Cpu,
+            run: run_config(),
+            smoke: false,
+            axes: Vec::new(),
+            label_axes: Vec::new(),
+            baseline: None,
+            references: Vec::new(),
+            trials,
+            stages: Vec::new(),
+            command: String::new(),
+            source: String::new(),
+            path: PathBuf::new(),
+        };
+        let pending: Vec<&Trial> = plan.trials.iter().filter(|t| t.index != 4).collect();
+        let order: Vec<usize> = in_turn(&plan, &pending).iter().map(|t| t.index).collect();
+        assert_eq!(order, [0, 2, 1, 3, 5]);
     }
 }

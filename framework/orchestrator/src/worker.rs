@@ -1,12 +1,21 @@
 //! A worker process. The main type is [`WorkerProcess`].
 
 use crate::OrchestratorError;
+use crate::attempt::LOOK;
+use crate::limits::Limits;
 use crate::stderr::{Echo, WorkerStderr};
 use fovea_records::{TrialEvent, WorkerTask};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// Time between asking a worker to end and killing it.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// How a task ended, as far as the worker can tell.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,16 +31,19 @@ pub enum TaskEnd {
     Diverged(String),
     /// An error, told by the worker.
     Failed(String),
-    /// The process died.
+    /// The process died, panicked or took too long.
     Crashed(String),
+    /// It was asked to stop, and what it had done is saved.
+    Stopped,
 }
 
-/// A `fovea worker` child. It dies with its parent.
+/// A `fovea worker` child. It dies with its parent, and is in a process group of its own: Ctrl-C is for the parent, who
+/// asks its workers to save what they have done.
 #[derive(Debug)]
 pub struct WorkerProcess {
     child: Child,
     stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
+    events: Receiver<TrialEvent>,
     stderr: WorkerStderr,
 }
 
@@ -64,6 +76,7 @@ impl WorkerProcess {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            .process_group(0)
             .spawn()
             .map_err(failed)?;
         let (Some(stdin), Some(stdout), Some(stderr)) =
@@ -73,7 +86,7 @@ impl WorkerProcess {
         };
         tracing::info!(slot, pid = child.id(), threads, "worker started");
         let stderr = WorkerStderr::pump(stderr, slot, log, messages.echo);
-        Ok(Self { child, stdin, stdout: BufReader::new(stdout), stderr })
+        Ok(Self { child, stdin, events: read_events(stdout), stderr })
     }
 
     /// What the worker says on stderr from now on goes to `log`.
@@ -81,37 +94,65 @@ impl WorkerProcess {
         self.stderr.switch(log);
     }
 
-    /// Has the worker do a task; `on_event` sees every event as it comes.
-    pub fn perform(&mut self, task: &WorkerTask, mut on_event: impl FnMut(&TrialEvent)) -> TaskEnd {
+    /// Has the worker do a task; `on_event` sees every event as it comes. Once `stop` says so, the worker is asked to
+    /// save what it has done and end; once a limit is exceeded, too, and killed if it does not.
+    pub fn perform(
+        &mut self,
+        task: &WorkerTask,
+        limits: Limits,
+        stop: &dyn Fn() -> bool,
+        mut on_event: impl FnMut(&TrialEvent),
+    ) -> TaskEnd {
         let line = serde_json::to_string(task).map(|l| l + "\n");
         let sent = line.map_err(std::io::Error::from).and_then(|l| self.stdin.write_all(l.as_bytes()));
         if sent.and_then(|()| self.stdin.flush()).is_err() {
             return self.crashed();
         }
-        let mut line = String::new();
+        let started = Instant::now();
+        let mut heard = started;
+        let mut asked_to_stop = false;
+        let mut too_long: Option<(String, Instant)> = None;
         loop {
-            line.clear();
-            match self.stdout.read_line(&mut line) {
-                Ok(0) | Err(_) => return self.crashed(),
-                Ok(_) => {}
-            }
-            // A plugin may print to stdout; what is no event is not ours.
-            let Ok(event) = serde_json::from_str::<TrialEvent>(&line) else { continue };
-            on_event(&event);
-            match event {
-                TrialEvent::Finished { train_seconds, eval_seconds } => {
-                    return TaskEnd::Finished { train_seconds, eval_seconds };
+            match self.events.recv_timeout(LOOK) {
+                Ok(event) => {
+                    heard = Instant::now();
+                    on_event(&event);
+                    match (end_of(event), too_long) {
+                        (Some(TaskEnd::Stopped), Some((reason, _))) => return TaskEnd::Crashed(reason),
+                        (Some(end), _) => return end,
+                        (None, unchanged) => too_long = unchanged,
+                    }
                 }
-                TrialEvent::Diverged { epoch, step, loss } => {
-                    return TaskEnd::Diverged(format!(
-                        "the loss became {loss} in epoch {}, step {}",
-                        epoch + 1,
-                        step + 1
-                    ));
+                Err(RecvTimeoutError::Timeout) => {}
+                // It had not begun yet to listen to the wish.
+                Err(RecvTimeoutError::Disconnected) if asked_to_stop => return TaskEnd::Stopped,
+                Err(RecvTimeoutError::Disconnected) => {
+                    let how = self.crashed();
+                    return too_long.map_or(how, |(reason, _)| TaskEnd::Crashed(reason));
                 }
-                TrialEvent::Failed { message } => return TaskEnd::Failed(message),
-                _ => {}
             }
+            match &too_long {
+                None => {
+                    if let Some(reason) = limits.exceeded(started.elapsed(), heard.elapsed()) {
+                        self.ask_to_stop();
+                        too_long = Some((format!("the worker was ended: {reason}"), Instant::now()));
+                    }
+                }
+                Some((_, since)) if since.elapsed() >= GRACE => drop(self.child.kill()),
+                Some(_) => {}
+            }
+            if !asked_to_stop && stop() {
+                asked_to_stop = true;
+                self.ask_to_stop();
+            }
+        }
+    }
+
+    /// Asks the process to save what it has done and end. It is not reaped yet, so that its id is still its own.
+    fn ask_to_stop(&self) {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            // The process may have died this very moment, which its stdout will tell.
+            let _ = kill_process(pid, Signal::TERM);
         }
     }
 
@@ -125,6 +166,47 @@ impl WorkerProcess {
         let said =
             if tail.is_empty() { String::new() } else { format!("; its last words: {}", tail.join(" / ")) };
         TaskEnd::Crashed(format!("the worker process died ({how}){said}"))
+    }
+}
+
+/// Events as they come, read by a thread of its own so that who waits for one can also watch the clock.
+fn read_events(stdout: ChildStdout) -> Receiver<TrialEvent> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut stdout = BufReader::new(stdout);
+        let mut line = String::new();
+        while stdout.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
+            // A plugin may print to stdout; what is no event is not ours.
+            let event = serde_json::from_str::<TrialEvent>(&line);
+            if event.is_ok_and(|event| sender.send(event).is_err()) {
+                break;
+            }
+            line.clear();
+        }
+    });
+    receiver
+}
+
+/// How a task ended, if this is its last event.
+fn end_of(event: TrialEvent) -> Option<TaskEnd> {
+    match event {
+        TrialEvent::Finished { train_seconds, eval_seconds } => {
+            Some(TaskEnd::Finished { train_seconds, eval_seconds })
+        }
+        TrialEvent::Diverged { epoch, step, loss } => {
+            let (epoch, step) = (epoch + 1, step + 1);
+            Some(TaskEnd::Diverged(format!("the loss became {loss} in epoch {epoch}, step {step}")))
+        }
+        TrialEvent::Failed { message } => Some(TaskEnd::Failed(message)),
+        TrialEvent::Panicked { message } => Some(TaskEnd::Crashed(format!("the worker panicked: {message}"))),
+        TrialEvent::Stopped => Some(TaskEnd::Stopped),
+        TrialEvent::Started { .. }
+        | TrialEvent::Localizing { .. }
+        | TrialEvent::Step { .. }
+        | TrialEvent::Epoch(_)
+        | TrialEvent::Evaluating { .. }
+        | TrialEvent::Metric(_)
+        | TrialEvent::Warning { .. } => None,
     }
 }
 

@@ -52,6 +52,19 @@ impl Checks {
         self.require(low <= high, &[key], || format!("must be [smallest, largest], found [{low}, {high}]"));
     }
 
+    fn device(&mut self, key: &str, device: &str) {
+        if device.parse::<DeviceRequest>().is_ok() {
+            return;
+        }
+        let known = ["auto", "cpu", "cuda", "cuda:N"];
+        self.require(false, &[key], || format!("unknown device `{device}`"));
+        if let Some(last) = self.0.last_mut() {
+            let near = nearest(device, known).is_some();
+            let known_devices = || Some(format!("known devices: {}", known.join(", ")));
+            last.help = if near { did_you_mean(device, &known, "devices") } else { known_devices() };
+        }
+    }
+
     fn levels(&mut self, key: &str, levels: &[f64]) {
         for (index, level) in levels.iter().enumerate() {
             self.positive(&format!("{key}.{index}"), *level);
@@ -65,16 +78,16 @@ pub(crate) fn check(spec: &ExperimentSpec) -> Vec<Suspicion> {
     let bad_name =
         spec.name.trim().is_empty() || spec.name.starts_with('.') || spec.name.contains(['/', '\\']);
     checks.require(!bad_name, &["name"], || "must be a name that a folder can have".to_owned());
-    checks.at_least_one("run.workers", spec.run.workers);
-    if spec.device.parse::<DeviceRequest>().is_err() {
-        let known = ["auto", "cpu", "cuda", "cuda:N"];
-        checks.require(false, &["device"], || format!("unknown device `{}`", spec.device));
-        if let Some(last) = checks.0.last_mut() {
-            let near = nearest(&spec.device, known).is_some();
-            let known_devices = || Some(format!("known devices: {}", known.join(", ")));
-            last.help = if near { did_you_mean(&spec.device, &known, "devices") } else { known_devices() };
-        }
+    checks.device("device", &spec.device);
+    let run = &spec.run;
+    checks.at_least_one("run.workers", run.workers);
+    checks.at_least_one("run.per_device", run.per_device);
+    for (index, device) in run.devices.iter().enumerate() {
+        checks.device(&format!("run.devices.{index}"), device);
     }
+    checks.not_negative("run.retry_delay", run.retry_delay);
+    checks.not_negative("run.timeout", run.timeout);
+    checks.not_negative("run.stall_timeout", run.stall_timeout);
 
     checks.at_least_one("input.size", spec.input.size);
 

@@ -16,7 +16,6 @@ use crate::{
 use fovea_records::{StageId, TrialId};
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 /// Grids larger than this are a mistake.
 const MOST_TRIALS: u128 = 100_000;
@@ -67,13 +66,7 @@ pub(crate) fn expand(
     let folder = if layers.smoke { format!("{}-smoke", spec.name) } else { spec.name.clone() };
     let stages = share_stages(&mut trials);
     Ok(Plan {
-        run: RunConfig {
-            dir: spec.run.dir.map_or_else(|| PathBuf::from("runs").join(folder), PathBuf::from),
-            cache: PathBuf::from(spec.run.cache),
-            workers: spec.run.workers,
-            threads: spec.run.threads,
-            tensorboard: spec.run.tensorboard,
-        },
+        run: RunConfig::new(spec.run, &folder),
         name: spec.name,
         question: spec.question,
         device,

@@ -4,10 +4,11 @@ use crate::errors::{Location, PlanError, nearest};
 use crate::layers::Layers;
 use crate::shape::Shape;
 use crate::spans::{Parsed, Source};
-use crate::{DeviceRequest, Overrides, PlanErrors, PluginCatalog, TrialConfig, expand, identity};
+use crate::{DeviceRequest, Overrides, PlanErrors, PluginCatalog, RunSpec, TrialConfig, expand, identity};
 use fovea_records::{PlannedTrial, Reference, RunPlan, StageId, TrialId};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// An experiment, ready to run.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,10 +52,43 @@ pub struct RunConfig {
     pub cache: PathBuf,
     /// Worker processes at a time.
     pub workers: usize,
-    /// CPU threads of a worker; 0: all.
+    /// CPU threads of a worker; 0: all, divided among the workers.
     pub threads: usize,
     /// Whether every trial's curves are written for TensorBoard, too.
     pub tensorboard: bool,
+    /// Devices that the workers are spread over, instead of the plan's.
+    pub devices: Vec<DeviceRequest>,
+    /// Workers for each of `devices`.
+    pub per_device: usize,
+    /// How often a trial is tried again whose worker died or took too long.
+    pub retries: usize,
+    /// Time before it is tried again; twice as much before each further time.
+    pub retry_delay: Duration,
+    /// Time that an attempt at a trial may take.
+    pub timeout: Option<Duration>,
+    /// Time that a worker may be silent.
+    pub stall_timeout: Option<Duration>,
+}
+
+impl RunConfig {
+    /// From a table that was checked; `folder` is where it runs if the table does not say.
+    pub(crate) fn new(spec: RunSpec, folder: &str) -> Self {
+        let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+        let minutes = |minutes: f64| (minutes > 0.0).then(|| seconds(minutes * 60.0));
+        Self {
+            dir: spec.dir.map_or_else(|| PathBuf::from("runs").join(folder), PathBuf::from),
+            cache: PathBuf::from(spec.cache),
+            workers: spec.workers,
+            threads: spec.threads,
+            tensorboard: spec.tensorboard,
+            devices: spec.devices.iter().filter_map(|device| device.parse().ok()).collect(),
+            per_device: spec.per_device,
+            retries: spec.retries,
+            retry_delay: seconds(spec.retry_delay),
+            timeout: minutes(spec.timeout),
+            stall_timeout: minutes(spec.stall_timeout),
+        }
+    }
 }
 
 /// One grid point.

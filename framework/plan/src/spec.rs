@@ -101,15 +101,39 @@ pub struct RunSpec {
     pub cache: String,
     /// Worker processes at a time.
     pub workers: usize,
-    /// CPU threads of a worker; 0: all.
+    /// CPU threads of a worker; 0: all, divided among the workers.
     pub threads: usize,
     /// Whether every trial's curves are written for TensorBoard, too, to `trials/<id>/tensorboard`.
     pub tensorboard: bool,
+    /// Devices that the workers are spread over, instead of `device`; `workers` does not count then.
+    pub devices: Vec<String>,
+    /// Workers for each of `devices`.
+    pub per_device: usize,
+    /// How often a trial is tried again whose worker died or took too long.
+    pub retries: usize,
+    /// Seconds before it is tried again; twice as many before each further time.
+    pub retry_delay: f64,
+    /// Minutes that an attempt at a trial may take; 0: any number.
+    pub timeout: f64,
+    /// Minutes that a worker may be silent; 0: any number.
+    pub stall_timeout: f64,
 }
 
 impl Default for RunSpec {
     fn default() -> Self {
-        Self { dir: None, cache: "runs/.cache".to_owned(), workers: 1, threads: 0, tensorboard: false }
+        Self {
+            dir: None,
+            cache: "runs/.cache".to_owned(),
+            workers: 1,
+            threads: 0,
+            tensorboard: false,
+            devices: Vec::new(),
+            per_device: 1,
+            retries: 1,
+            retry_delay: 2.0,
+            timeout: 0.0,
+            stall_timeout: 0.0,
+        }
     }
 }
 

@@ -102,6 +102,13 @@ pub enum TrialEvent {
         /// Full sentence, with where and what to do.
         message: String,
     },
+    /// The worker was asked to stop and did, at a point from which the work can go on.
+    Stopped,
+    /// A panic ended the work, which may be tried again.
+    Panicked {
+        /// What it said, and where.
+        message: String,
+    },
     /// The work is finished and every artefact is on disk.
     Finished {
         /// Seconds spent in training by this process.
@@ -165,6 +172,26 @@ pub enum JournalEntry {
         trial: TrialId,
         /// Which attempt, from 1.
         attempt: usize,
+    },
+    /// A worker died over a stage or trial, or was ended because it took too long.
+    TaskCrashed {
+        /// Seconds since the Unix epoch.
+        time: f64,
+        /// Id of the stage or trial.
+        task: String,
+        /// Which attempt, from 1.
+        attempt: usize,
+        /// Full sentence.
+        message: String,
+        /// Seconds until it is tried again; `None`: it is not.
+        retry_in: Option<f64>,
+    },
+    /// A trial was interrupted; the next run goes on with it.
+    TrialInterrupted {
+        /// Seconds since the Unix epoch.
+        time: f64,
+        /// The trial.
+        trial: TrialId,
     },
     /// A trial ended.
     TrialFinished {

@@ -33,5 +33,5 @@ pub use lookup::{LookupError, find_trial, locate_trial};
 pub use metrics::{Direction, MetricDef, MetricRow, Unit};
 pub use predictions::{GalleryItem, PredictionRecord, Region};
 pub use progress::{Phase, TaskProgress};
-pub use store::{Done, PlannedTrial, Reference, RunPlan, RunStore, StoreError, TrialOutcome};
+pub use store::{Done, PlannedTrial, Reference, RunLock, RunPlan, RunStore, StoreError, TrialOutcome};
 pub use task::{TaskKind, WorkerTask};

@@ -163,7 +163,7 @@ mod tests {
         assert!(matches!(overview.trials[1].1, TrialState::Running(_)));
         assert_eq!(overview.trials[2].1, TrialState::Failed("no disk".into()));
         assert_eq!(overview.stages.iter().map(|(_, users, _)| *users).collect::<Vec<_>>(), [3]);
-        assert_eq!(overview.holder, Some(std::process::id().to_string()));
+        assert_eq!(overview.holder, Some(format!("pid {}", std::process::id())));
         // A killed run leaves the file behind; without a holder it means nothing.
         drop(lock);
         let overview = Overview::read(&store).unwrap();

@@ -85,7 +85,9 @@ impl TaskProgress {
             | TrialEvent::Warning { .. }
             | TrialEvent::Diverged { .. }
             | TrialEvent::Failed { .. }
-            | TrialEvent::Finished { .. } => {}
+            | TrialEvent::Finished { .. }
+            | TrialEvent::Panicked { .. }
+            | TrialEvent::Stopped => {}
         }
     }
 

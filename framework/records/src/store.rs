@@ -47,11 +47,11 @@ pub enum StoreError {
         message: String,
     },
     /// Another process holds the run.
-    #[error("{} is in use by another fovea run (pid {holder}). Wait for it to end, or give this run another directory with run.dir=DIR.", path.display())]
+    #[error("{} is in use by another fovea run ({holder}). Wait for it to end, or give this run another directory with run.dir=DIR.", path.display())]
     Locked {
         /// The run directory.
         path: PathBuf,
-        /// The holder's process id, as it wrote it.
+        /// Who holds it, as it wrote: `pid 12`, `parts of 4`.
         holder: String,
     },
 }
@@ -178,7 +178,7 @@ pub struct RunStore {
 /// Held while this value lives; the kernel releases it when the process dies, however it dies.
 #[derive(Debug)]
 pub struct RunLock {
-    _file: File,
+    _files: Vec<File>,
 }
 
 impl RunStore {
@@ -223,33 +223,53 @@ impl RunStore {
     /// # Errors
     /// [`StoreError::Locked`] when another process holds it; [`StoreError::Io`] when the directory cannot be written.
     pub fn lock(&self) -> Result<RunLock, StoreError> {
-        fs::create_dir_all(&self.root).map_err(io("create", &self.root))?;
-        let path = self.root.join("lock");
-        let mut file = OpenOptions::new()
-            .create(true)
-            .read(true)
-            .write(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(io("write", &path))?;
-        // Whoever asks who holds the run has it for a moment.
-        let taken = || flock(&file, FlockOperation::NonBlockingLockExclusive).is_err();
-        let again = || {
-            std::thread::sleep(Duration::from_millis(50));
-            taken()
-        };
-        if taken() && again() {
-            let holder = fs::read_to_string(&path).unwrap_or_default();
-            let holder = holder.trim();
-            let holder = if holder.is_empty() { "unknown" } else { holder };
-            return Err(StoreError::Locked { path: self.root.clone(), holder: holder.to_owned() });
-        }
-        file.set_len(0).map_err(io("write", &path))?;
-        writeln!(file, "{}", std::process::id()).map_err(io("write", &path))?;
-        Ok(RunLock { _file: file })
+        Ok(RunLock { _files: vec![self.lock_alone("lock")?] })
     }
 
-    /// The process id of the `fovea run` that holds the lock now; `None` when none does. Changes nothing on disk.
+    /// As [`RunStore::lock`], for part `index` of `count` of the trials: other parts can be run at the same time, but
+    /// neither the whole nor parts of another size, which have trials in common with this one.
+    ///
+    /// # Errors
+    /// As those of [`RunStore::lock`].
+    pub fn lock_part(&self, index: u64, count: u64) -> Result<RunLock, StoreError> {
+        // Parts that begin at the same moment take their turn, lest one sees the lock of another half taken.
+        let _entering = FileLock::acquire(&self.root.join("lock-parts"))?;
+        let (mut run, path) = self.open_lock("lock")?;
+        let parts = format!("parts of {count}");
+        if taken_alone(&run) {
+            note(&mut run, &path, &parts)?;
+        }
+        let shared = flock(&run, FlockOperation::NonBlockingLockShared).is_ok();
+        let holder = fs::read_to_string(&path).unwrap_or_default();
+        if !shared || holder.trim() != parts {
+            return Err(self.locked(&holder));
+        }
+        Ok(RunLock { _files: vec![run, self.lock_alone(&format!("lock-{index}-of-{count}"))?] })
+    }
+
+    fn lock_alone(&self, name: &str) -> Result<File, StoreError> {
+        let (mut file, path) = self.open_lock(name)?;
+        if !taken_alone(&file) {
+            return Err(self.locked(&fs::read_to_string(&path).unwrap_or_default()));
+        }
+        note(&mut file, &path, &format!("pid {}", std::process::id()))?;
+        Ok(file)
+    }
+
+    fn open_lock(&self, name: &str) -> Result<(File, PathBuf), StoreError> {
+        fs::create_dir_all(&self.root).map_err(io("create", &self.root))?;
+        let path = self.root.join(name);
+        let mut options = OpenOptions::new();
+        let file = options.create(true).read(true).write(true).truncate(false).open(&path);
+        Ok((file.map_err(io("write", &path))?, path))
+    }
+
+    fn locked(&self, holder: &str) -> StoreError {
+        let holder = if holder.trim().is_empty() { "unknown" } else { holder.trim() };
+        StoreError::Locked { path: self.root.clone(), holder: holder.to_owned() }
+    }
+
+    /// Who holds the lock now, `pid 17` or `parts of 2`; `None` when nobody does. Changes nothing on disk.
     #[must_use]
     pub fn holder(&self) -> Option<String> {
         let path = self.root.join("lock");
@@ -350,6 +370,21 @@ impl RunStore {
 fn is_artefact(name: &str) -> bool {
     let watched = name.starts_with("progress.json") || name.starts_with("tensorboard/");
     name != "DONE.json" && !watched && crate::attempts::attempt_of(name).is_none()
+}
+
+/// Takes the exclusive lock if it is free. Whoever asks who holds a run has its lock for a moment, so a second look
+/// decides.
+fn taken_alone(file: &File) -> bool {
+    let taken = || flock(file, FlockOperation::NonBlockingLockExclusive).is_ok();
+    taken() || {
+        std::thread::sleep(Duration::from_millis(50));
+        taken()
+    }
+}
+
+/// Says in a lock file who holds it.
+fn note(file: &mut File, path: &Path, holder: &str) -> Result<(), StoreError> {
+    file.set_len(0).and_then(|()| writeln!(file, "{holder}")).map_err(io("write", path))
 }
 
 /// BLAKE3 of every file below `dir`, by relative path with `/`.
@@ -469,7 +504,9 @@ pub fn append_lines<T: Serialize>(path: &Path, values: &[T]) -> Result<(), Store
     let text = lines_of(path, values)?;
     let mut file =
         OpenOptions::new().create(true).read(true).append(true).open(path).map_err(io("write", path))?;
-    drop_torn_line(&mut file).and_then(|()| file.write_all(&text)).map_err(io("write", path))
+    // Parts of a run on several machines share a journal.
+    let written = file.lock().and_then(|()| drop_torn_line(&mut file)).and_then(|()| file.write_all(&text));
+    written.map_err(io("write", path))
 }
 
 fn lines_of<T: Serialize>(path: &Path, values: &[T]) -> Result<Vec<u8>, StoreError> {
@@ -545,10 +582,47 @@ mod tests {
         let lock = store.lock().unwrap();
         let error = store.lock().unwrap_err().to_string();
         assert!(error.contains(&std::process::id().to_string()), "{error}");
-        assert_eq!(store.holder(), Some(std::process::id().to_string()));
+        assert_eq!(store.holder(), Some(format!("pid {}", std::process::id())));
         drop(lock);
         assert_eq!(store.holder(), None);
         store.lock().unwrap();
+    }
+
+    #[test]
+    fn parts_are_locked_beside_each_other_but_not_beside_the_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = RunStore::new(dir.path());
+        let first = store.lock_part(1, 2).unwrap();
+        let second = store.lock_part(2, 2).unwrap();
+        for refused in [store.lock_part(1, 2), store.lock_part(1, 3), store.lock()] {
+            assert!(matches!(refused, Err(StoreError::Locked { .. })));
+        }
+        drop(first);
+        assert!(store.lock().unwrap_err().to_string().contains("parts of 2"));
+        drop(second);
+        let whole = store.lock().unwrap();
+        assert!(store.lock_part(1, 2).unwrap_err().to_string().contains("pid"));
+        drop(whole);
+        store.lock_part(3, 3).unwrap();
+    }
+
+    #[test]
+    fn parts_that_begin_at_the_same_moment_do_not_keep_each_other_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = RunStore::new(dir.path().join("run"));
+        for _ in 0..50 {
+            std::thread::scope(|scope| {
+                let parts: Vec<_> = (1..=4)
+                    .map(|part| {
+                        scope.spawn({
+                            let store = &store;
+                            move || store.lock_part(part, 4)
+                        })
+                    })
+                    .collect();
+                let _locks: Vec<RunLock> = parts.into_iter().map(|p| p.join().unwrap().unwrap()).collect();
+            });
+        }
     }
 
     #[test]

@@ -96,25 +96,26 @@ impl<'a> TrainLoader<'a> {
         Ok(batch)
     }
 
-    /// Batches of an epoch, in order, prepared by threads of `scope`.
+    /// Batches of an epoch from step `from` on, in order, prepared by threads of `scope`.
     pub fn epoch<'s>(
         self,
         epoch: usize,
+        from: usize,
         scope: &'s Scope<'s, 'a>,
     ) -> impl Iterator<Item = Result<Batch, DataError>> + use<'s, 'a>
     where
         'a: 's,
     {
         let steps = self.steps();
-        let threads = self.threads.clamp(1, steps.max(1));
+        let threads = self.threads.clamp(1, steps.saturating_sub(from).max(1));
         let order = std::sync::Arc::new(self.order(epoch));
-        // Thread t prepares the batches t, t + threads, ...: taking from the channels in turn restores the order.
+        // Thread t prepares the batches from + t, from + t + threads, ...: taking from the channels in turn restores the order.
         let channels: Vec<_> = (0..threads)
             .map(|first| {
                 let (sender, receiver) = crossbeam_channel::bounded(AHEAD);
                 let order = std::sync::Arc::clone(&order);
                 scope.spawn(move || {
-                    for step in (first..steps).step_by(threads) {
+                    for step in (from + first..steps).step_by(threads) {
                         if sender.send(self.batch(epoch, &order, step)).is_err() {
                             break;
                         }
@@ -123,6 +124,6 @@ impl<'a> TrainLoader<'a> {
                 receiver
             })
             .collect();
-        (0..steps).map_while(move |step| channels[step % threads].recv().ok())
+        (from..steps).map_while(move |step| channels[(step - from) % threads].recv().ok())
     }
 }

@@ -1,0 +1,43 @@
+//! Small plans for tests.
+
+use fovea_plan::{RunConfig, Trial, TrialConfig};
+use fovea_records::{StageId, TrialId};
+use serde_json::json;
+use std::time::Duration;
+
+/// A trial of this variant and seed, which shares the warm-up of this name.
+pub(crate) fn trial(variant: &str, seed: u64, stage: Option<&str>) -> Trial {
+    let plugin = |name: &str| json!({ "name": name, "config": {}, "fingerprint": "" });
+    let config: TrialConfig = serde_json::from_value(json!({
+        "seed": seed, "dataset": plugin("d"), "input": {}, "augmentation": {}, "model": plugin("m"),
+        "localizer": plugin("l"), "extractor": plugin("e"), "loss": plugin("x"), "cam": {}, "training": {},
+        "evaluation": {},
+    }))
+    .unwrap();
+    Trial {
+        id: TrialId::of(&format!("{variant} {seed}")),
+        index: 0,
+        variant: variant.to_owned(),
+        axes: Vec::new(),
+        origins: Default::default(),
+        stage: stage.map(StageId::of),
+        config,
+    }
+}
+
+/// One worker, no limits.
+pub(crate) fn run_config() -> RunConfig {
+    RunConfig {
+        dir: "runs/x".into(),
+        cache: "runs/.cache".into(),
+        workers: 1,
+        threads: 0,
+        tensorboard: false,
+        devices: Vec::new(),
+        per_device: 1,
+        retries: 0,
+        retry_delay: Duration::ZERO,
+        timeout: None,
+        stall_timeout: None,
+    }
+}
