@@ -5,6 +5,7 @@
 mod bench;
 mod built_in;
 mod data;
+mod excluded;
 mod exit;
 mod explain;
 mod export;

@@ -1,7 +1,7 @@
 //! `fovea plan FILE`: lists trials without training.
 
 use crate::exit::Exit;
-use crate::{Failure, Outcome, built_in};
+use crate::{Failure, Outcome, built_in, excluded};
 use fovea_datasets::{Rival10Demo, write_rival10_demo};
 use fovea_engine::catalog::Catalog;
 use fovea_orchestrator::TrialStatus;
@@ -21,6 +21,9 @@ pub(crate) struct Args {
     /// Apply the experiment's `[smoke]`, which makes it tiny; as with `fovea run --smoke`.
     #[arg(long)]
     smoke: bool,
+    /// List every point that an `[[exclude]]` leaves out, not only how many.
+    #[arg(long)]
+    excluded: bool,
 }
 
 /// A small tree in RIVAL10's layout that `--smoke` makes where there is none, for experiments that need RIVAL10.
@@ -55,7 +58,7 @@ pub(crate) fn main(args: &Args) -> Outcome {
     let plan = load(&args.file, args.smoke, &args.overrides)?;
     let store = RunStore::new(&plan.run.dir);
     let states = fovea_orchestrator::status(&plan, &store).map_err(|e| Failure::new(Exit::Files, e))?;
-    print!("{}", listing(&plan, &states));
+    print!("{}{}", listing(&plan, &states), excluded::listing(&plan, args.excluded));
     Ok(Exit::Success)
 }
 

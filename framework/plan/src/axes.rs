@@ -3,6 +3,7 @@
 use crate::PluginKind;
 use crate::catalog::plugin_table;
 use crate::errors::{At, Issue};
+use crate::ranges;
 use crate::shape::{Shape, found};
 use crate::spans::{Source, join};
 use crate::spec::NOT_OF_A_TRIAL;
@@ -34,6 +35,8 @@ pub(crate) struct AxisValue {
     /// How the value is shown. Set by [`Axis::label`].
     pub(crate) label: String,
     pub(crate) given: Given,
+    /// Whether only an `[[include]]` has it; such values stand last.
+    pub(crate) extra: bool,
 }
 
 /// A key of the document that takes several values in turn.
@@ -63,6 +66,11 @@ impl Axis {
     /// The plugin whose whole table the axis sets.
     pub(crate) fn plugin(&self) -> Option<PluginKind> {
         PluginKind::of_path(&self.path)
+    }
+
+    /// How many of its values the cross product takes.
+    pub(crate) fn crossed(&self) -> usize {
+        self.values.iter().take_while(|value| !value.extra).count()
     }
 
     /// The positions of the values that a user means by `wanted`: those that are equal to it or have it as label, else
@@ -134,20 +142,13 @@ pub(crate) fn read(
     zip: Option<usize>,
     source: &Source,
 ) -> (Vec<Axis>, Vec<Located>) {
-    if !table.is_object() {
+    let Some(table) = table.as_object() else {
         let message = "expected a table with one list per axis";
         let issue = Issue::new(key(zip, &[]), At::Value, message);
         return (Vec::new(), vec![Located { given: given.clone(), issue }]);
-    }
-    let mut found = Vec::new();
-    flatten(table, &[], &mut found);
-    // TOML groups `a.x`, `b`, `a.y` by table; the order of the text is the order of the axes.
-    found.sort_by_key(|(keys, _)| match given.below(keys) {
-        Given::File(path) => source.position(&path),
-        Given::Override(_) => 0,
-    });
+    };
     let (mut axes, mut problems) = (Vec::new(), Vec::new());
-    for (keys, value) in found {
+    for (keys, value) in leaves(table, given, source, ranges::is_range) {
         match axis(&keys, value, given.below(&keys), zip) {
             Ok(axis) => axes.push(axis),
             Err(problem) => problems.push(problem),
@@ -156,15 +157,28 @@ pub(crate) fn read(
     (axes, problems)
 }
 
-fn flatten<'a>(value: &'a Value, path: &[String], found: &mut Vec<(Vec<String>, &'a Value)>) {
-    match value {
-        Value::Object(table) => {
-            for (key, value) in table {
-                flatten(value, &join(path, key), found);
+/// The values of a table and of the tables in it, each with its keys, in the order of the text: TOML groups `a.x`, `b`,
+/// `a.y` by table. Tables that are `whole` are values.
+pub(crate) fn leaves<'a>(
+    table: &'a Map<String, Value>,
+    given: &Given,
+    source: &Source,
+    whole: impl Fn(&Map<String, Value>) -> bool,
+) -> Vec<(Vec<String>, &'a Value)> {
+    let (mut open, mut found) = (vec![(Vec::new(), table)], Vec::new());
+    while let Some((path, table)) = open.pop() {
+        for (key, value) in table {
+            match value {
+                Value::Object(inner) if !whole(inner) => open.push((join(&path, key), inner)),
+                _ => found.push((join(&path, key), value)),
             }
         }
-        _ => found.push((path.to_vec(), value)),
     }
+    found.sort_by_key(|(keys, _)| match given.below(keys) {
+        Given::File(path) => source.position(&path),
+        Given::Override(_) => 0,
+    });
+    found
 }
 
 /// An axis from its keys below `axes` or a `zip`, and its list.
@@ -179,13 +193,22 @@ pub(crate) fn axis(
         let issue = Issue::new(key(zip, &path), at, message).help(help);
         Located { given: given.clone(), issue }
     };
-    let Value::Array(list) = value else {
+    let range = match value {
+        Value::Object(table) if ranges::is_range(table) => {
+            let values = ranges::expand(table).map_err(|mut issue| {
+                let given = given.below(&issue.path);
+                issue.path = key(zip, &path);
+                Located { given, issue }
+            });
+            Some(values?)
+        }
+        _ => None,
+    };
+    let Some(list) = range.as_ref().or(value.as_array()) else {
         let message = format!("an axis is a list of values, found {}", found(value));
-        return Err(problem(
-            At::Value,
-            message,
-            Some("put [ ] around it, or set the key outside [axes]".to_owned()),
-        ));
+        let help =
+            "put [ ] around it, or set the key outside [axes]; a range is { range = [0.0, 1.0], steps = 5 }";
+        return Err(problem(At::Value, message, Some(help.to_owned())));
     };
     if list.is_empty() {
         let help = "give it at least one value, or remove it".to_owned();
@@ -199,9 +222,13 @@ pub(crate) fn axis(
         let message = format!("`{}` is no part of a trial, so it cannot be an axis", path.join("."));
         return Err(problem(At::Key, message, None));
     }
-    let values = list.iter().enumerate().filter(|(_, value)| !value.is_null()).map(|(index, value)| {
-        AxisValue { value: value.clone(), label: String::new(), given: given.below(&[index.to_string()]) }
-    });
+    let values =
+        list.iter().enumerate().filter(|(_, value)| !value.is_null()).map(|(index, value)| AxisValue {
+            value: value.clone(),
+            label: String::new(),
+            given: given.below(&[index.to_string()]),
+            extra: false,
+        });
     let values = values.collect();
     let (path, values) = plugin_name(path, values);
     let shown = path != ["seed"];
@@ -240,7 +267,9 @@ pub(crate) fn key(zip: Option<usize>, path: &[String]) -> Vec<String> {
 
 /// How a value is shown: what of it differs from the base.
 fn label(value: &Value, base: Option<&Map<String, Value>>, is_plugin: bool) -> String {
-    let Value::Object(table) = value else { return plain(value) };
+    let Value::Object(table) = value else {
+        return if value.is_null() { "default".to_owned() } else { plain(value) };
+    };
     let own_name = table.get("name").and_then(Value::as_str);
     let base_name = base.and_then(|base| base.get("name")).and_then(Value::as_str);
     // Another plugin replaces the base table, so nothing of the base is there to be equal to.

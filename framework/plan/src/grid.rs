@@ -62,7 +62,8 @@ impl<'a> Grid<'a> {
             (_, Some(place)) => match self.axes[place].zip {
                 None => {
                     let given = entry.given.clone();
-                    let value = AxisValue { value: entry.value.clone(), label: String::new(), given };
+                    let value =
+                        AxisValue { value: entry.value.clone(), label: String::new(), given, extra: false };
                     self.axes[place].given = entry.given.clone();
                     self.axes[place].values = vec![value];
                 }
@@ -112,6 +113,7 @@ impl<'a> Grid<'a> {
             let issue = Issue::new(entry.path.clone(), At::Value, message).help(help);
             return Err(Located { given: entry.given.clone(), issue });
         }
+        self.axes[place].given = entry.given.clone();
         for axis in self.axes.iter_mut().filter(|axis| axis.zip == Some(zip)) {
             axis.values = kept.iter().map(|&position| axis.values[position].clone()).collect();
         }
@@ -175,8 +177,8 @@ impl<'a> Grid<'a> {
     }
 }
 
-/// Names the values, once all overrides are applied. `base` is the document without axes.
-pub(crate) fn label(axes: &mut Vec<Axis>, base: &Value) -> Vec<Located> {
+/// Drops axes that are there already.
+pub(crate) fn distinct(axes: &mut Vec<Axis>) -> Vec<Located> {
     let mut problems = Vec::new();
     let all = std::mem::take(axes);
     for axis in all {
@@ -192,6 +194,12 @@ pub(crate) fn label(axes: &mut Vec<Axis>, base: &Value) -> Vec<Located> {
         let issue = Issue::new(axes::key(axis.zip, &axis.path), At::Key, message);
         problems.push(Located { given: axis.given, issue });
     }
+    problems
+}
+
+/// Names the values, once all overrides are applied. `base` is the document without axes.
+pub(crate) fn label(axes: &mut [Axis], base: &Value) -> Vec<Located> {
+    let mut problems = Vec::new();
     for axis in axes.iter_mut() {
         problems.extend(axis.label(base));
     }
@@ -209,7 +217,7 @@ pub(crate) fn label(axes: &mut Vec<Axis>, base: &Value) -> Vec<Located> {
 fn name_group(group: &mut [Axis]) -> Option<Located> {
     let first = group.first().filter(|axis| axis.zip.is_some())?;
     let labels = |position: usize| group.iter().map(move |axis| axis.values.get(position).map(|v| &v.label));
-    let positions = first.values.len();
+    let positions = first.crossed();
     let twin = |same: &dyn Fn(usize, usize) -> bool| {
         (0..positions).find_map(|b| (0..b).find(|&a| same(a, b)).map(|a| (a, b)))
     };

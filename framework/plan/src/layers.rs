@@ -7,13 +7,17 @@
 use crate::axes::{Axis, Given, Located};
 use crate::catalog::plugin_table;
 use crate::errors::{At, Location, PlanError};
+use crate::exclude::{self, ExcludeSpec};
 use crate::grid::{self, Grid};
+use crate::include;
 use crate::overrides::{Override, Overrides};
-use crate::references::{self, Published};
+use crate::points::Block;
+use crate::references::{self, ReferenceSpec};
 use crate::shape::Shape;
 use crate::smoke;
 use crate::spans::Source;
 use crate::spec::ExperimentSpec;
+use crate::tables::Entry;
 use crate::{PlanErrors, PluginKind};
 use figment::value::{Dict, Map as ProfileMap};
 use figment::{Figment, Metadata, Profile, Provider};
@@ -28,8 +32,14 @@ pub(crate) struct Layers {
     pub(crate) axes: Vec<Axis>,
     /// Overrides of keys below an axis: they hold for each of its values that they can mean.
     pub(crate) below_axes: Vec<Override>,
+    /// The points: the grid's, then those of each `[[include]]`.
+    pub(crate) blocks: Vec<Block>,
+    /// Points to leave out.
+    pub(crate) excludes: Vec<Entry<ExcludeSpec>>,
+    /// Where each `[[include]]` stands.
+    pub(crate) includes: Vec<Vec<String>>,
     /// Published numbers.
-    pub(crate) references: Vec<Published>,
+    pub(crate) references: Vec<Entry<ReferenceSpec>>,
     /// Whether `[smoke]` applies.
     pub(crate) smoke: bool,
     /// Whether overrides changed the axes, so that the file's baseline may be gone.
@@ -53,6 +63,8 @@ impl Layers {
         let defaults = ExperimentSpec::defaults(&stem);
         let mut problems = Vec::new();
         let references = references::take(&mut file, &mut problems);
+        let excludes = exclude::take(&mut file, &mut problems);
+        let includes = include::take(&mut file, &source, shape, &mut problems);
         let mut grid = Grid::take(&mut file, &source, shape, &mut problems);
         let smoke = smoke::take(&mut file, &source, shape, overrides.smoke, &grid, &mut problems);
         let (parsed, override_errors) = overrides.parse(shape);
@@ -77,10 +89,29 @@ impl Layers {
             let location = Location::Path(source.path.clone());
             PlanErrors::new(vec![PlanError { location, key: None, message: error.to_string(), help: None }])
         })?;
+        problems.extend(grid::distinct(&mut axes));
+        let grid_axes = axes.len();
+        let included = include::extend(&mut axes, &includes, (&base, &filled(&base)), &of_base);
+        let mut blocks = vec![Block::grid(&axes[..grid_axes])];
+        blocks.extend(included);
         problems.extend(grid::label(&mut axes, &base));
         errors.extend(problems.into_iter().map(|problem| place(&source, problem)));
         let smoke = overrides.smoke;
-        Ok(Self { base, axes, below_axes, references, smoke, axes_changed, of_base, figment, source })
+        let includes = includes.into_iter().map(|include| include.place).collect();
+        Ok(Self {
+            base,
+            axes,
+            below_axes,
+            blocks,
+            excludes,
+            includes,
+            references,
+            smoke,
+            axes_changed,
+            of_base,
+            figment,
+            source,
+        })
     }
 
     /// Where the user set exactly this path of the base document, if at all.
@@ -133,6 +164,18 @@ pub(crate) fn place(source: &Source, Located { given, issue }: Located) -> PlanE
         message: issue.message,
         help: issue.help,
     }
+}
+
+/// The document with every default that is no plugin's own; as it is, if it cannot be read.
+pub(crate) fn filled(base: &Value) -> Value {
+    let mut document = base.clone();
+    if let Some(table) = document.as_object_mut() {
+        for kind in PluginKind::ALL {
+            table.entry(kind.as_str()).or_insert_with(|| Value::Object(Map::new()));
+        }
+    }
+    let spec = serde_json::from_value::<ExperimentSpec>(document);
+    spec.map_or_else(|_| base.clone(), |spec| crate::identity::json(&spec))
 }
 
 /// A document that says nothing but `path = value`.

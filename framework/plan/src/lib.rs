@@ -1,13 +1,14 @@
 //! From `experiment.toml` to an ordered list of trials. The way in is [`load`], the main type is [`Plan`].
 //!
 //! - `layers`: defaults, file, environment and command line become one document and a list of axes.
-//! - `axes`: axes and the labels of their values; `grid`: all of them, zipped or crossed, and what overrides do to them.
+//! - `axes`: axes and the labels of their values, `ranges` as values; `grid`: all of them, zipped or crossed, and what overrides do to them.
 //! - `overrides`: environment and command line; `smoke`: the file's own, for `--smoke`.
 //! - [`spec`]: [`ExperimentSpec`], one grid point's document, typed; `shape` checks it key by key.
 //! - [`catalog`]: what the plan asks about plugins, which it does not know itself.
 //! - [`config`]: [`TrialConfig`], one trial resolved; `check` looks at its values, `identity` names it.
-//! - `references`: published numbers and the variants they are about.
-//! - [`plan`]: [`Plan`], what `expand` makes of all that.
+//! - `exclude` and `include`: points to leave out and to add; `select` finds the points that a `where` means.
+//! - `references`: published numbers and the variants they are about. `tables` reads such lists of tables.
+//! - [`plan`]: [`Plan`], what `expand` makes of all that, with `points`, `labels` and `stages`; `verdict` judges the whole.
 //! - `spans` and [`errors`]: where in the file something is, and how it is shown.
 //!
 //! The crate is pure but for reading the one file. It knows neither Burn nor Polars.
@@ -19,19 +20,28 @@ pub mod catalog;
 mod check;
 pub mod config;
 pub mod errors;
+mod exclude;
 mod expand;
 mod grid;
 mod identity;
+mod include;
+mod labels;
 mod layers;
 mod overrides;
 pub mod plan;
+mod points;
+mod ranges;
 mod references;
+mod select;
 mod shape;
 mod smoke;
 mod spans;
 pub mod spec;
+mod stages;
+mod tables;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 pub use catalog::{PluginCatalog, PluginIssue, PluginKind};
 pub use config::{
@@ -41,5 +51,5 @@ pub use config::{
 };
 pub use errors::{Location, PlanError, PlanErrors};
 pub use overrides::Overrides;
-pub use plan::{Plan, RunConfig, Stage, Trial, load};
+pub use plan::{Excluded, Plan, RunConfig, Stage, Trial, load};
 pub use spec::{DeviceRequest, ExperimentSpec, PluginSpec, RunSpec};

@@ -29,8 +29,11 @@ pub struct Plan {
     pub baseline: Option<String>,
     /// Published numbers to show beside the run's own.
     pub references: Vec<Reference>,
-    /// Trials in grid order: the last axis is fastest, and the axes of a `[[zip]]` are one.
+    /// Trials in grid order: the last axis is fastest, and the axes of a `[[zip]]` are one. Then those of every
+    /// `[[include]]`.
     pub trials: Vec<Trial>,
+    /// Points of the grid that an `[[exclude]]` leaves out, in grid order.
+    pub excluded: Vec<Excluded>,
     /// Prefixes of training that trials share, in the order of their first trial.
     pub stages: Vec<Stage>,
     /// The command that makes this plan: environment, file and arguments.
@@ -59,7 +62,7 @@ pub struct RunConfig {
 pub struct Trial {
     /// Identity.
     pub id: TrialId,
-    /// Position in the grid, from 0.
+    /// Position among the trials, from 0.
     pub index: usize,
     /// Label of the values of all axes but the seed.
     pub variant: String,
@@ -69,6 +72,19 @@ pub struct Trial {
     pub stage: Option<StageId>,
     /// The resolved configuration.
     pub config: TrialConfig,
+}
+
+/// A point that is left out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Excluded {
+    /// Label of the values of all axes but the seed.
+    pub variant: String,
+    /// The seed.
+    pub seed: u64,
+    /// Why it is left out, in the words of the rule.
+    pub reason: String,
+    /// Where the rule stands.
+    pub rule: Location,
 }
 
 /// A prefix of training (the CE-only warm-up) that several trials share.

@@ -1,0 +1,148 @@
+//! `[[include]]`: points beyond the cross product. The main type is [`Include`].
+//!
+//! The values that only an include has are appended to the axes, so that everything else sees one list of axes: the
+//! cross product leaves them out ([`Axis::crossed`]). A key that is no axis of the grid becomes one, with the base
+//! document's value at every other point.
+
+use crate::axes::{self, Axis, AxisValue, Given, Located};
+use crate::errors::{At, Issue};
+use crate::layers::set;
+use crate::overrides::Override;
+use crate::points::Block;
+use crate::ranges;
+use crate::shape::Shape;
+use crate::spans::Source;
+use crate::tables;
+use serde_json::{Map, Value};
+
+/// One `[[include]]`: its place, and the values of each key that it names.
+#[derive(Clone, Debug)]
+pub(crate) struct Include {
+    pub(crate) place: Vec<String>,
+    axes: Vec<Axis>,
+}
+
+/// Takes `include` out of the file.
+pub(crate) fn take(
+    file: &mut Map<String, Value>,
+    source: &Source,
+    shape: &Shape,
+    problems: &mut Vec<Located>,
+) -> Vec<Include> {
+    let mut includes = Vec::new();
+    for (place, table) in tables::list(file, "include", "points to add", problems) {
+        let given = Given::File(place.clone());
+        let Some(table) = table.as_object().filter(|table| !table.is_empty()) else {
+            let issue =
+                Issue::new(vec!["include".to_owned()], At::Value, "it names no key, so it adds nothing");
+            let help = "give it keys as in [axes], a value or a list each";
+            problems.push(Located { given, issue: issue.help(help.to_owned()) });
+            continue;
+        };
+        let whole = |table: &Map<String, Value>| ranges::is_range(table) || table.contains_key("name");
+        let mut axes = Vec::new();
+        for (keys, value) in axes::leaves(table, &given, source, whole) {
+            let list = match value {
+                Value::Array(_) => value.clone(),
+                Value::Object(table) if ranges::is_range(table) => value.clone(),
+                single => Value::Array(vec![single.clone()]),
+            };
+            // A list may be the value itself: `evaluation.gaussian = [30, 60]`.
+            let is_list = matches!(shape.at(&axes::split(&keys)), Ok(Shape::List { .. }));
+            let nested = value.as_array().is_some_and(|list| list.iter().any(Value::is_array));
+            let list = if is_list && !nested { Value::Array(vec![value.clone()]) } else { list };
+            let axis = axes::axis(&keys, &list, given.below(&keys), None);
+            match axis.and_then(|axis| axes::check_path(&axis, shape).map(|()| axis)) {
+                Ok(axis) => axes.push(axis),
+                Err(mut problem) => {
+                    problem.issue.path[0] = "include".to_owned();
+                    problems.push(problem);
+                }
+            }
+        }
+        includes.push(Include { place, axes });
+    }
+    includes
+}
+
+/// Adds the includes' values to the axes; the points of each include. `documents` are the one without axes, and the
+/// same with every default. What overrides say of a key holds here too.
+pub(crate) fn extend(
+    axes: &mut Vec<Axis>,
+    includes: &[Include],
+    documents: (&Value, &Value),
+    overrides: &[Override],
+) -> Vec<Block> {
+    let base = documents.0;
+    for own in includes.iter().flat_map(|include| &include.axes) {
+        if !axes.iter().any(|axis| axis.path == own.path) {
+            let given = own.given.clone();
+            let value = AxisValue { extra: false, ..unset(&own.path, &given, documents) };
+            axes.push(Axis { path: own.path.clone(), values: vec![value], given, zip: None, shown: false });
+        }
+    }
+    let mut positions = Vec::new();
+    for include in includes {
+        let mut of_axes = Vec::new();
+        for axis in axes.iter_mut() {
+            let fixed = matches!(axis.given, Given::Override(_));
+            let Some(own) = include.axes.iter().find(|own| own.path == axis.path) else {
+                let value = unset(&axis.path, &axis.given, documents);
+                of_axes.push(vec![if fixed { 0 } else { position(axis, value, base) }]);
+                continue;
+            };
+            let overridden = fixed || overrides.iter().any(|entry| entry.path == axis.path);
+            let allowed = |value: &&AxisValue| {
+                !overridden || axis.values.iter().any(|known| same(known, value, &axis.path, base))
+            };
+            let wanted: Vec<AxisValue> = own.values.iter().filter(allowed).cloned().collect();
+            let wanted =
+                wanted.into_iter().map(|value| position(axis, AxisValue { extra: true, ..value }, base));
+            of_axes.push(wanted.collect());
+        }
+        positions.push(of_axes);
+    }
+    // Includes that overrides left without points are gone.
+    let blocks = positions.iter().enumerate().map(|(index, positions)| Block::included(positions, index));
+    blocks.filter(|block| block.size() != Some(0)).collect()
+}
+
+/// The position of a value, which is appended if the axis lacks it.
+fn position(axis: &mut Axis, value: AxisValue, base: &Value) -> usize {
+    let known = axis.values.iter().position(|known| same(known, &value, &axis.path, base));
+    known.unwrap_or_else(|| {
+        axis.values.push(value);
+        axis.values.len() - 1
+    })
+}
+
+/// Whether two values make the same document; a label of its own makes a value another one.
+fn same(known: &AxisValue, value: &AxisValue, path: &[String], base: &Value) -> bool {
+    let own_label = value.value.get("label");
+    if own_label.is_some() && known.value.get("label") != own_label {
+        return false;
+    }
+    let document = |value: &AxisValue| {
+        let (mut document, mut value) = (base.clone(), value.value.clone());
+        if let Some(table) = value.as_object_mut() {
+            table.shift_remove("label");
+        }
+        if !value.is_null() {
+            set(&mut document, path, value);
+        }
+        at(&document, path).cloned()
+    };
+    let numbers = known.value.as_f64().zip(value.value.as_f64());
+    numbers.map_or_else(|| document(known) == document(value), |(a, b)| a == b)
+}
+
+/// What a key has at points that do not name it. Null, where only a plugin knows its default, sets nothing.
+fn unset(path: &[String], given: &Given, (base, full): (&Value, &Value)) -> AxisValue {
+    let default = at(full, path).filter(|value| !value.is_object());
+    let value = at(base, path).or(default).cloned().unwrap_or_default();
+    AxisValue { value, label: String::new(), given: given.clone(), extra: true }
+}
+
+fn at<'a>(document: &'a Value, path: &[String]) -> Option<&'a Value> {
+    path.iter().try_fold(document, |value, key| value.get(key))
+}
