@@ -4,6 +4,7 @@
 
 mod bench;
 mod built_in;
+mod config;
 mod data;
 mod excluded;
 mod exit;
@@ -15,6 +16,7 @@ mod plugins;
 mod progress;
 mod report;
 mod run;
+mod schema;
 mod settings;
 mod worker;
 
@@ -38,6 +40,10 @@ enum Command {
     Run(run::Args),
     /// List the trials of an experiment and what of it is done, without training.
     Plan(plan::Args),
+    /// Print an experiment as the plan sees it: defaults filled in, changes applied.
+    Config(config::Args),
+    /// Print the JSON Schema of experiments with every plugin, for editors.
+    Schema,
     /// Write tables and report of a run again, also while it goes on.
     Report(report::Args),
     /// Look at a data set, or write one to try things on.
@@ -61,6 +67,8 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => run::main(&args),
         Command::Plan(args) => plan::main(&args),
+        Command::Config(args) => config::main(&args),
+        Command::Schema => schema::main(),
         Command::Report(args) => report::main(&args),
         Command::Data(args) => data::main(&args),
         Command::Explain(args) => explain::main(&args),

@@ -8,6 +8,7 @@ use crate::shape::{Shape, found};
 use crate::spans::{Source, join};
 use crate::spec::NOT_OF_A_TRIAL;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 
 /// Where an axis or one of its values was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +74,19 @@ impl Axis {
         self.values.iter().take_while(|value| !value.extra).count()
     }
 
+    /// A value as the file would have it: with the label that it would not have by itself. `base` is the document
+    /// without axes.
+    pub(crate) fn written(&self, position: usize, base: &Value) -> Value {
+        let AxisValue { value, label: own, .. } = &self.values[position];
+        let mut value = value.clone();
+        let base = self.path.iter().try_fold(base, |value, key| value.get(key)).and_then(Value::as_object);
+        let usual = label(&value, base, self.plugin().is_some());
+        if let Some(table) = value.as_object_mut().filter(|_| *own != usual) {
+            table.insert("label".to_owned(), Value::String(own.clone()));
+        }
+        value
+    }
+
     /// The positions of the values that a user means by `wanted`: those that are equal to it or have it as label, else
     /// those of the plugin of this name.
     pub(crate) fn matching(&self, wanted: &Value) -> Vec<usize> {
@@ -98,6 +112,7 @@ impl Axis {
         let mut problems = Vec::new();
         let base = self.path.iter().try_fold(base, |value, key| value.get(key)).and_then(Value::as_object);
         let is_plugin = self.plugin().is_some();
+        let mut earlier: HashMap<String, usize> = HashMap::new();
         for index in 0..self.values.len() {
             let entry = &mut self.values[index];
             let given = entry.value.as_object_mut().and_then(|table| table.shift_remove("label"));
@@ -112,7 +127,7 @@ impl Axis {
                 None => label(&entry.value, base, is_plugin),
             };
             let label = self.values[index].label.clone();
-            let twin = self.values[..index].iter().find(|earlier| earlier.label == label);
+            let twin = earlier.get(&label).map(|&twin| &self.values[twin]);
             // In a [[zip]] the other keys may tell equal values apart.
             if let Some(first) = twin.filter(|_| self.zip.is_none()) {
                 // Equal values are told apart by nothing; different ones would be averaged together.
@@ -123,6 +138,7 @@ impl Axis {
                 let issue = Issue::new(key(self.zip, &self.path), At::Value, message);
                 problems.push(Located { given: self.values[index].given.clone(), issue });
             }
+            earlier.entry(label).or_insert(index);
         }
         problems
     }
@@ -165,6 +181,23 @@ pub(crate) fn leaves<'a>(
     source: &Source,
     whole: impl Fn(&Map<String, Value>) -> bool,
 ) -> Vec<(Vec<String>, &'a Value)> {
+    let mut found = every_leaf(table, whole);
+    found.sort_by_key(|(keys, _)| match given.below(keys) {
+        Given::File(path) => source.position(&path),
+        Given::Override(_) => 0,
+    });
+    found
+}
+
+/// As [`leaves`], of a table whose order does not matter and whose every table is open.
+pub(crate) fn leaves_of(table: &Map<String, Value>) -> Vec<(Vec<String>, &Value)> {
+    every_leaf(table, |_| false)
+}
+
+fn every_leaf(
+    table: &Map<String, Value>,
+    whole: impl Fn(&Map<String, Value>) -> bool,
+) -> Vec<(Vec<String>, &Value)> {
     let (mut open, mut found) = (vec![(Vec::new(), table)], Vec::new());
     while let Some((path, table)) = open.pop() {
         for (key, value) in table {
@@ -174,10 +207,6 @@ pub(crate) fn leaves<'a>(
             }
         }
     }
-    found.sort_by_key(|(keys, _)| match given.below(keys) {
-        Given::File(path) => source.position(&path),
-        Given::Override(_) => 0,
-    });
     found
 }
 

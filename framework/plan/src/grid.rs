@@ -11,6 +11,7 @@ use crate::overrides::Override;
 use crate::shape::{Shape, found};
 use crate::spans::Source;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 
 /// The axes: those of every `[[zip]]` in order, then those of `[axes]`.
 #[derive(Clone, Debug)]
@@ -216,13 +217,15 @@ pub(crate) fn label(axes: &mut [Axis], base: &Value) -> Vec<Located> {
 /// Decides which keys of a `[[zip]]` stand in labels: the first where it tells the positions apart, else all.
 fn name_group(group: &mut [Axis]) -> Option<Located> {
     let first = group.first().filter(|axis| axis.zip.is_some())?;
-    let labels = |position: usize| group.iter().map(move |axis| axis.values.get(position).map(|v| &v.label));
-    let positions = first.crossed();
-    let twin = |same: &dyn Fn(usize, usize) -> bool| {
-        (0..positions).find_map(|b| (0..b).find(|&a| same(a, b)).map(|a| (a, b)))
+    let labels = |axes: &[Axis], position: usize| -> Vec<String> {
+        axes.iter().filter_map(|axis| axis.values.get(position)).map(|value| value.label.clone()).collect()
     };
-    let first_alone = twin(&|a, b| first.values[a].label == first.values[b].label).is_none();
-    let problem = twin(&|a, b| labels(a).eq(labels(b))).map(|(a, b)| {
+    let twin = |axes: &[Axis]| {
+        let mut earlier = HashMap::new();
+        (0..first.crossed()).find_map(|b| earlier.insert(labels(axes, b), b).map(|a| (a, b)))
+    };
+    let first_alone = twin(&group[..1]).is_none();
+    let problem = twin(group).map(|(a, b)| {
         let message = format!("positions {} and {} of the [[zip]] are the same", a + 1, b + 1);
         let issue = Issue::new(axes::key(first.zip, &first.path), At::Value, message);
         Located { given: first.values[b].given.clone(), issue: issue.help("remove one of them".to_owned()) }

@@ -14,6 +14,7 @@ use crate::shape::Shape;
 use crate::spans::Source;
 use crate::tables;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 
 /// One `[[include]]`: its place, and the values of each key that it names.
 #[derive(Clone, Debug)]
@@ -81,24 +82,22 @@ pub(crate) fn extend(
             axes.push(Axis { path: own.path.clone(), values: vec![value], given, zip: None, shown: false });
         }
     }
+    let mut known: Vec<Known> = axes.iter().map(|axis| Known::new(axis, base)).collect();
     let mut positions = Vec::new();
     for include in includes {
         let mut of_axes = Vec::new();
-        for axis in axes.iter_mut() {
+        for (axis, known) in axes.iter_mut().zip(&mut known) {
             let fixed = matches!(axis.given, Given::Override(_));
             let Some(own) = include.axes.iter().find(|own| own.path == axis.path) else {
                 let value = unset(&axis.path, &axis.given, documents);
-                of_axes.push(vec![if fixed { 0 } else { position(axis, value, base) }]);
+                of_axes.push(vec![if fixed { 0 } else { known.position(axis, value, base) }]);
                 continue;
             };
             let overridden = fixed || overrides.iter().any(|entry| entry.path == axis.path);
-            let allowed = |value: &&AxisValue| {
-                !overridden || axis.values.iter().any(|known| same(known, value, &axis.path, base))
-            };
+            let allowed = |value: &&AxisValue| !overridden || known.find(value, &axis.path, base).is_some();
             let wanted: Vec<AxisValue> = own.values.iter().filter(allowed).cloned().collect();
-            let wanted =
-                wanted.into_iter().map(|value| position(axis, AxisValue { extra: true, ..value }, base));
-            of_axes.push(wanted.collect());
+            let extra = wanted.into_iter().map(|value| AxisValue { extra: true, ..value });
+            of_axes.push(extra.map(|value| known.position(axis, value, base)).collect());
         }
         positions.push(of_axes);
     }
@@ -107,33 +106,47 @@ pub(crate) fn extend(
     blocks.filter(|block| block.size() != Some(0)).collect()
 }
 
-/// The position of a value, which is appended if the axis lacks it.
-fn position(axis: &mut Axis, value: AxisValue, base: &Value) -> usize {
-    let known = axis.values.iter().position(|known| same(known, &value, &axis.path, base));
-    known.unwrap_or_else(|| {
-        axis.values.push(value);
-        axis.values.len() - 1
-    })
+/// The positions of an axis' values, by what makes two values one.
+struct Known(HashMap<String, usize>);
+
+impl Known {
+    fn new(axis: &Axis, base: &Value) -> Self {
+        let mut known = HashMap::new();
+        for (position, value) in axis.values.iter().enumerate() {
+            known.entry(sameness(value, &axis.path, base)).or_insert(position);
+            let mut plain = value.clone();
+            // Who gives no label means the value, whatever it is called.
+            if plain.value.as_object_mut().is_some_and(|table| table.shift_remove("label").is_some()) {
+                known.entry(sameness(&plain, &axis.path, base)).or_insert(position);
+            }
+        }
+        Self(known)
+    }
+
+    fn find(&self, value: &AxisValue, path: &[String], base: &Value) -> Option<usize> {
+        self.0.get(&sameness(value, path, base)).copied()
+    }
+
+    /// The position of a value, which is appended if the axis lacks it.
+    fn position(&mut self, axis: &mut Axis, value: AxisValue, base: &Value) -> usize {
+        *self.0.entry(sameness(&value, &axis.path, base)).or_insert_with(|| {
+            axis.values.push(value);
+            axis.values.len() - 1
+        })
+    }
 }
 
-/// Whether two values make the same document; a label of its own makes a value another one.
-fn same(known: &AxisValue, value: &AxisValue, path: &[String], base: &Value) -> bool {
-    let own_label = value.value.get("label");
-    if own_label.is_some() && known.value.get("label") != own_label {
-        return false;
+/// Equal texts for values that make the same document; a label of its own makes a value another one.
+fn sameness(value: &AxisValue, path: &[String], base: &Value) -> String {
+    if let Some(number) = value.value.as_f64() {
+        return number.to_string();
     }
-    let document = |value: &AxisValue| {
-        let (mut document, mut value) = (base.clone(), value.value.clone());
-        if let Some(table) = value.as_object_mut() {
-            table.shift_remove("label");
-        }
-        if !value.is_null() {
-            set(&mut document, path, value);
-        }
-        at(&document, path).cloned()
-    };
-    let numbers = known.value.as_f64().zip(value.value.as_f64());
-    numbers.map_or_else(|| document(known) == document(value), |(a, b)| a == b)
+    let (mut document, mut own) = (base.clone(), value.value.clone());
+    let label = own.as_object_mut().and_then(|table| table.shift_remove("label"));
+    if !own.is_null() {
+        set(&mut document, path, own);
+    }
+    format!("{label:?} {}", at(&document, path).unwrap_or(&Value::Null))
 }
 
 /// What a key has at points that do not name it. Null, where only a plugin knows its default, sets nothing.

@@ -8,11 +8,13 @@ use crate::axes::{Axis, Given, Located};
 use crate::catalog::plugin_table;
 use crate::errors::{At, Location, PlanError};
 use crate::exclude::{self, ExcludeSpec};
+use crate::grammar::Action;
 use crate::grid::{self, Grid};
 use crate::include;
 use crate::overrides::{Override, Overrides};
 use crate::points::Block;
 use crate::references::{self, ReferenceSpec};
+use crate::removal;
 use crate::shape::Shape;
 use crate::smoke;
 use crate::spans::Source;
@@ -30,6 +32,10 @@ const FILE: &str = "file";
 pub(crate) struct Layers {
     pub(crate) base: Value,
     pub(crate) axes: Vec<Axis>,
+    /// How many of them are the grid's; the others are keys that only an `[[include]]` names.
+    pub(crate) grid_axes: usize,
+    /// The file's [`removal::SECTIONS`] as they stand there.
+    pub(crate) sections: Map<String, Value>,
     /// Overrides of keys below an axis: they hold for each of its values that they can mean.
     pub(crate) below_axes: Vec<Override>,
     /// The points: the grid's, then those of each `[[include]]`.
@@ -61,17 +67,30 @@ impl Layers {
     ) -> Result<Self, PlanErrors> {
         let stem = source.path.file_stem().map_or_else(|| "experiment".into(), |stem| stem.to_string_lossy());
         let defaults = ExperimentSpec::defaults(&stem);
+        let (mut parsed, override_errors) = overrides.parse(shape);
+        errors.extend(override_errors);
+        let removed_axes = removal::sections(&mut file, &mut parsed);
+        let is_section = |key: &str| removal::SECTIONS.contains(&key);
+        let sections = file.iter().filter(|(key, _)| is_section(key));
+        let sections = sections.map(|(key, value)| (key.clone(), value.clone())).collect();
         let mut problems = Vec::new();
         let references = references::take(&mut file, &mut problems);
         let excludes = exclude::take(&mut file, &mut problems);
         let includes = include::take(&mut file, &source, shape, &mut problems);
         let mut grid = Grid::take(&mut file, &source, shape, &mut problems);
         let smoke = smoke::take(&mut file, &source, shape, overrides.smoke, &grid, &mut problems);
-        let (parsed, override_errors) = overrides.parse(shape);
-        errors.extend(override_errors);
+        grid.changed |= removed_axes;
         let mut layers = vec![(DEFAULTS.to_owned(), defaults), (FILE.to_owned(), file)];
         let (mut of_base, mut below_axes) = (Vec::new(), Vec::new());
         for entry in smoke.into_iter().chain(parsed) {
+            let checked = match entry.action {
+                Action::Set => Ok(()),
+                Action::Add => removal::check_new(&entry, &grid, &source),
+                Action::Remove => removal::remove(&entry, &mut grid, &mut layers[1..]),
+            };
+            if checked.map_err(|problem| problems.push(problem)).is_err() || entry.action == Action::Remove {
+                continue;
+            }
             if grid.apply(&entry, &mut problems) {
                 continue;
             }
@@ -101,6 +120,8 @@ impl Layers {
         Ok(Self {
             base,
             axes,
+            grid_axes,
+            sections,
             below_axes,
             blocks,
             excludes,

@@ -132,10 +132,24 @@ impl Plan {
 /// # Errors
 /// Everything that is wrong with the file and the overrides, each with its place.
 pub fn load(path: &Path, overrides: &Overrides, catalog: &dyn PluginCatalog) -> Result<Plan, PlanErrors> {
+    let shape = Shape::of_experiment();
+    let mut errors = Vec::new();
+    let layers = layers(path, overrides, &shape, &mut errors)?;
+    let mut plan = expand::expand(&layers, &shape, catalog, errors)?;
+    plan.command = overrides.command(path);
+    Ok(plan)
+}
+
+/// Reads an experiment and merges what it says with everything else.
+pub(crate) fn layers(
+    path: &Path,
+    overrides: &Overrides,
+    shape: &Shape,
+    errors: &mut Vec<PlanError>,
+) -> Result<Layers, PlanErrors> {
     let text =
         std::fs::read_to_string(path).map_err(|error| PlanErrors::new(vec![unreadable(path, &error)]))?;
     let Parsed { source, table, issues } = Source::parse(path, &text)?;
-    let mut errors: Vec<PlanError> = Vec::new();
     for issue in issues {
         let location = source.locate(&issue.path, issue.at);
         errors.push(PlanError {
@@ -145,11 +159,7 @@ pub fn load(path: &Path, overrides: &Overrides, catalog: &dyn PluginCatalog) -> 
             help: issue.help,
         });
     }
-    let shape = Shape::of_experiment();
-    let layers = Layers::merge(source, table, overrides, &shape, &mut errors)?;
-    let mut plan = expand::expand(&layers, &shape, catalog, errors)?;
-    plan.command = overrides.command(path);
-    Ok(plan)
+    Layers::merge(source, table, overrides, shape, errors)
 }
 
 /// Why a file cannot be read, and which files could have been meant.

@@ -33,6 +33,12 @@ impl Block {
         Self { dimensions: positions.iter().enumerate().map(options).collect(), include: Some(include) }
     }
 
+    /// The positions of each axis, of an `[[include]]`.
+    pub(crate) fn positions(&self) -> Vec<Vec<usize>> {
+        let position = |option: &Vec<(usize, usize)>| option.iter().map(|(_, position)| *position).sum();
+        self.dimensions.iter().map(|options| options.iter().map(position).collect()).collect()
+    }
+
     /// How many points; `None` if more than anyone can count.
     pub(crate) fn size(&self) -> Option<u128> {
         self.dimensions.iter().try_fold(1u128, |size, options| size.checked_mul(options.len() as u128))

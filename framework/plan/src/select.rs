@@ -31,6 +31,16 @@ impl Selection {
         self.0.iter().all(|(axis, positions)| positions.contains(&choice[*axis]))
     }
 
+    /// A `where` that selects the same by the labels of values.
+    pub(crate) fn labels(&self, axes: &[Axis]) -> Map<String, Value> {
+        let labels = |(axis, positions): &(usize, Vec<usize>)| {
+            let axis = &axes[*axis];
+            let labels = positions.iter().map(|&position| axis.values[position].label.clone());
+            (axis.name(), labels.collect())
+        };
+        self.0.iter().map(labels).collect()
+    }
+
     fn read(
         &mut self,
         table: &Map<String, Value>,

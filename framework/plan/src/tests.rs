@@ -1,5 +1,6 @@
 //! Tests of the whole way from text to plan, with a small catalog of plugins that exist nowhere.
 
+mod grammar;
 mod points;
 mod references;
 mod smoke;
@@ -65,6 +66,13 @@ impl PluginCatalog for Fake {
 
     fn names(&self, kind: PluginKind) -> Vec<String> {
         plugins(kind).into_iter().map(|(name, _)| name.to_owned()).collect()
+    }
+
+    fn schema(&self, kind: PluginKind, name: &str) -> Value {
+        let (_, keys) = plugins(kind).into_iter().find(|(known, _)| *known == name).unwrap();
+        let properties: Map<String, Value> =
+            keys.into_iter().map(|(key, _)| (key.to_owned(), json!({ "type": "number" }))).collect();
+        json!({ "type": "object", "properties": properties, "additionalProperties": false })
     }
 }
 
@@ -382,7 +390,7 @@ fn errors_of_overrides_say_so() {
         &["training.epohcs=3", "loss.lambdaa=2", "just-a-word", "training.beta=-1"],
         &[("FOVEA_TRAINING__EPOCHS", "many"), ("FOVEA_SEEED", "1")],
     );
-    let expected = r#"command line: just-a-word: expected key=value, with a dotted key
+    let expected = r#"command line: just-a-word: expected key=value, with a dotted key, or ~key
       = for example training.epochs=3
 
 command line: loss.lambdaa=2: loss.lambdaa: unknown key

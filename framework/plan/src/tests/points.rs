@@ -20,10 +20,10 @@ fn a_range_is_the_list_one_would_write() {
 fn mistakes_of_ranges_have_their_places() {
     for (values, expected) in [
         ("{ range = [0.0, 1.0], stpes = 5 }", "quick.toml:4:30: axes.seed: `stpes` is no key of a range"),
-        ("{ range = [0, 10], step = 3 }", "quick.toml:4:29: axes.seed: steps of 3 from 0 miss 10"),
+        ("{ range = [0, 10], step = 3 }", "quick.toml:4:34: axes.seed: steps of 3 from 0 miss 10"),
         (
             "{ range = [0, 1000000000], step = 1 }",
-            "quick.toml:4:37: axes.seed: the axis has 1000000000 values",
+            "quick.toml:4:42: axes.seed: the axis has 1000000000 values",
         ),
         ("{ range = [0, 1] }", "quick.toml:4:8: axes.seed: a range needs either `steps`"),
     ] {
