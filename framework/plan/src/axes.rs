@@ -184,7 +184,7 @@ pub(crate) fn leaves<'a>(
     let mut found = every_leaf(table, whole);
     found.sort_by_key(|(keys, _)| match given.below(keys) {
         Given::File(path) => source.position(&path),
-        Given::Override(_) => 0,
+        Given::Override(_) => (0, 0),
     });
     found
 }

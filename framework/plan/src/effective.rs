@@ -202,8 +202,10 @@ impl Page<'_> {
                 if let Some(Value::Object(wanted)) = table.get_mut("where").filter(|_| narrowed) {
                     let scope = Scope { seeds: name == "exclude", narrowed: name == "exclude" };
                     match Selection::new(wanted, &self.layers.axes, scope) {
-                        Ok(selection) => *wanted = selection.labels(&self.layers.axes),
-                        Err(_) => continue,
+                        Ok(selection) if !selection.is_idle() => {
+                            *wanted = selection.labels(&self.layers.axes)
+                        }
+                        _ => continue,
                     }
                 }
                 self.writer.header(&format!("[[{name}]]"));

@@ -164,6 +164,12 @@ impl<'a> Expansion<'a> {
                     let seed = self.labels.seed(&choice);
                     self.points.excluded.push(Excluded { variant, seed, reason, rule });
                 } else if let Some((trial, spec)) = self.trial(choice.clone(), block.include) {
+                    // Overrides may have made a point of the grid what the file includes.
+                    let twice = |other: &Trial| other.id == trial.id;
+                    if block.include.is_some() && layers.axes_changed && self.points.trials.iter().any(twice)
+                    {
+                        continue;
+                    }
                     self.points.trials.push(trial);
                     self.points.choices.push(choice);
                     self.points.includes.push(block.include);

@@ -1,6 +1,6 @@
 //! From `experiment.toml` to an ordered list of trials. The way in is [`load`], the main type is [`Plan`].
 //!
-//! - `layers`: defaults, file, environment and command line become one document and a list of axes.
+//! - `extends`: a file on top of others. `layers`: defaults, file, environment and command line become one document and a list of axes.
 //! - `axes`: axes and the labels of their values, `ranges` as values; `grid`: all of them, zipped or crossed, and what overrides do to them.
 //! - `overrides`: environment and command line, whose `grammar` is Hydra's; `removal`: its `~key`; `smoke`: the file's own, for `--smoke`.
 //! - [`spec`]: [`ExperimentSpec`], one grid point's document, typed; `shape` checks it key by key.
@@ -12,7 +12,7 @@
 //! - `effective`: what all layers make together, as `toml`; `schema`: what a file may say, for editors.
 //! - `spans` and [`errors`]: where in the file something is, and how it is shown.
 //!
-//! The crate is pure but for reading the one file. It knows neither Burn nor Polars.
+//! The crate is pure but for reading the file and those that it `extends`. It knows neither Burn nor Polars.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test"))]
 
@@ -24,6 +24,7 @@ mod effective;
 pub mod errors;
 mod exclude;
 mod expand;
+mod extends;
 mod grammar;
 mod grid;
 mod identity;

@@ -3,8 +3,10 @@
 use crate::errors::{Location, PlanError, nearest};
 use crate::layers::Layers;
 use crate::shape::Shape;
-use crate::spans::{Parsed, Source};
-use crate::{DeviceRequest, Overrides, PlanErrors, PluginCatalog, TrialConfig, expand, identity};
+use crate::{
+    DeviceRequest, Origins, Overrides, PlanErrors, PluginCatalog, TrialConfig, effective, expand, extends,
+    identity,
+};
 use fovea_records::{PlannedTrial, Reference, RunPlan, StageId, TrialId};
 use std::path::{Path, PathBuf};
 
@@ -38,7 +40,7 @@ pub struct Plan {
     pub stages: Vec<Stage>,
     /// The command that makes this plan: environment, file and arguments.
     pub command: String,
-    /// The text of the file.
+    /// The text of the file; of one that extends others, the document that they make together.
     pub source: String,
     /// The file.
     pub path: PathBuf,
@@ -137,6 +139,15 @@ pub fn load(path: &Path, overrides: &Overrides, catalog: &dyn PluginCatalog) -> 
     let layers = layers(path, overrides, &shape, &mut errors)?;
     let mut plan = expand::expand(&layers, &shape, catalog, errors)?;
     plan.command = overrides.command(path);
+    if !layers.source.bases.is_empty() {
+        // A run directory must not depend on files elsewhere.
+        let text = effective::written(&layers, Some(&plan), catalog, Origins::Hidden);
+        plan.source = format!(
+            "# {} with what it extends, and with its changes: {}\n{text}",
+            path.display(),
+            plan.command
+        );
+    }
     Ok(plan)
 }
 
@@ -147,23 +158,12 @@ pub(crate) fn layers(
     shape: &Shape,
     errors: &mut Vec<PlanError>,
 ) -> Result<Layers, PlanErrors> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| PlanErrors::new(vec![unreadable(path, &error)]))?;
-    let Parsed { source, table, issues } = Source::parse(path, &text)?;
-    for issue in issues {
-        let location = source.locate(&issue.path, issue.at);
-        errors.push(PlanError {
-            location,
-            key: Some(issue.path.join(".")),
-            message: issue.message,
-            help: issue.help,
-        });
-    }
+    let (source, table) = extends::read(path, errors)?;
     Layers::merge(source, table, overrides, shape, errors)
 }
 
 /// Why a file cannot be read, and which files could have been meant.
-fn unreadable(path: &Path, error: &std::io::Error) -> PlanError {
+pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> PlanError {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

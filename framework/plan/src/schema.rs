@@ -49,6 +49,10 @@ pub fn schema(catalog: &dyn PluginCatalog) -> Value {
     }
     let smoke = json!({ "type": "object", "description": "What `--smoke` changes to make the experiment tiny.", "properties": smoke });
     for (key, schema) in [
+        (
+            "extends",
+            json!({ "type": "string", "description": "Another experiment that this one changes; from its folder." }),
+        ),
         ("include", tables(json!({ "$ref": "#/$defs/include" }), "Points beyond the cross product.")),
         ("exclude", tables(exclude, "Points that are left out, and why.")),
         ("reference", tables(reference, "Published numbers to show beside the run's own.")),

@@ -31,6 +31,11 @@ impl Selection {
         self.0.iter().all(|(axis, positions)| positions.contains(&choice[*axis]))
     }
 
+    /// Whether no point can have the values, which overrides took out of the grid.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.0.iter().any(|(_, positions)| positions.is_empty())
+    }
+
     /// A `where` that selects the same by the labels of values.
     pub(crate) fn labels(&self, axes: &[Axis]) -> Map<String, Value> {
         let labels = |(axis, positions): &(usize, Vec<usize>)| {
