@@ -118,6 +118,24 @@ fn origins_say_where_values_come_from() {
 }
 
 #[test]
+fn an_experiment_extends_another_and_its_run_needs_only_itself() {
+    let workspace = workspace();
+    let child = "extends = \"../small.toml\"\n[training]\nepochs = 1\n[axes]\nloss = [\"none\"]\n\"training.beta\" = [0.5]\n";
+    workspace.write("more/child.toml", format!("{child}[evaluation]\ngallery = 0\n"));
+    workspace.fovea(&["run", "more/child.toml", "~include", "~exclude"]).ok();
+    let ran = workspace.run("child").read_plan().unwrap();
+    assert_eq!((ran.trials.len(), ran.trials[0].variant.as_str()), (1, "loss=none, beta=0.5"));
+    std::fs::remove_file(workspace.path().join("small.toml")).unwrap();
+    let planned = workspace.fovea(&["plan", "runs/child/experiment.toml"]).ok().stdout;
+    assert!(planned.contains(ran.trials[0].id.as_str()) && planned.contains("0 to run"), "{planned}");
+
+    workspace.write("small.toml", SMALL.replace("epochs = 3", "epohcs = 3"));
+    workspace
+        .fovea(&["plan", "more/child.toml"])
+        .fails(2, &["more/../small.toml:20:1: training.epohcs: unknown key"]);
+}
+
+#[test]
 fn the_schema_of_the_experiments_is_that_of_the_program() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let printed = Command::new(env!("CARGO_BIN_EXE_fovea")).arg("schema").output().unwrap();

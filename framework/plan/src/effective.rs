@@ -170,18 +170,46 @@ impl Page<'_> {
         }
     }
 
-    /// The includes as the points that are left of them.
+    /// The includes; where overrides made some of their points the grid's, the other points one by one.
     fn includes(&mut self) {
-        for block in &self.layers.blocks {
+        let layers = self.layers;
+        for block in &layers.blocks {
             let Some(include) = block.include else { continue };
-            self.writer.header("[[include]]");
-            let origin = self.origin_of(&self.layers.includes[include]);
-            for (axis, positions) in self.layers.axes.iter().zip(block.positions()) {
-                let set = positions.into_iter().filter(|&position| !axis.values[position].value.is_null());
-                let values: Value = set.map(|position| axis.written(position, &self.layers.base)).collect();
-                if values.as_array().is_some_and(|values| !values.is_empty()) {
-                    self.writer.entry(&key(&axis.name()), &values, origin.clone());
-                }
+            let size = block.size().and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
+            let choices: Vec<Vec<usize>> =
+                (0..size).map(|index| block.choice(index, layers.axes.len())).collect();
+            let own: Vec<&Vec<usize>> = choices.iter().filter(|choice| !self.is_crossed(choice)).collect();
+            if own.len() == size || !layers.axes_changed {
+                self.include(include, &block.positions());
+                continue;
+            }
+            for choice in own {
+                let positions: Vec<Vec<usize>> = choice.iter().map(|&position| vec![position]).collect();
+                self.include(include, &positions);
+            }
+        }
+    }
+
+    /// Whether a point is one of the cross product.
+    fn is_crossed(&self, choice: &[usize]) -> bool {
+        let (grid, added) = choice.split_at(self.layers.grid_axes);
+        let mut rest = grid;
+        let crossed = groups(&self.layers.axes[..self.layers.grid_axes]).all(|group| {
+            let (positions, others) = rest.split_at(group.len());
+            rest = others;
+            positions.iter().all(|&position| position == positions[0] && position < group[0].crossed())
+        });
+        crossed && added.iter().all(|&position| position == 0)
+    }
+
+    fn include(&mut self, include: usize, positions: &[Vec<usize>]) {
+        self.writer.header("[[include]]");
+        let origin = self.origin_of(&self.layers.includes[include]);
+        for (axis, positions) in self.layers.axes.iter().zip(positions) {
+            let set = positions.iter().filter(|&&position| !axis.values[position].value.is_null());
+            let values: Value = set.map(|&position| axis.written(position, &self.layers.base)).collect();
+            if values.as_array().is_some_and(|values| !values.is_empty()) {
+                self.writer.entry(&key(&axis.name()), &values, origin.clone());
             }
         }
     }
@@ -203,7 +231,7 @@ impl Page<'_> {
                     let scope = Scope { seeds: name == "exclude", narrowed: name == "exclude" };
                     match Selection::new(wanted, &self.layers.axes, scope) {
                         Ok(selection) if !selection.is_idle() => {
-                            *wanted = selection.labels(&self.layers.axes)
+                            *wanted = selection.labels(&self.layers.axes);
                         }
                         _ => continue,
                     }

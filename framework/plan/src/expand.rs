@@ -52,7 +52,7 @@ pub(crate) fn expand(
         return Err(PlanErrors::new(errors));
     };
     let baseline = verdict::baseline(layers, &spec, &points.trials);
-    let baseline = baseline.map_err(|error| errors.push(error)).ok().flatten();
+    let baseline = baseline.map_err(|error| errors.push(*error)).ok().flatten();
     let references = references::resolve(layers, &points, &mut errors);
     let device = spec.device.parse::<DeviceRequest>().ok().filter(|_| errors.is_empty());
     let (Some(baseline), Some(device)) = (baseline, device) else {
@@ -158,7 +158,7 @@ impl<'a> Expansion<'a> {
                 let choice = block.choice(index, layers.axes.len());
                 let reasons = self.rules.iter_mut().map(|rule| rule.excludes(&choice, layers));
                 // Every rule is asked, so that none seems to be of no use because of another.
-                let reason = reasons.fold(None, |first, reason| first.or(reason));
+                let reason = reasons.fold(None, Option::or);
                 if let Some((reason, rule)) = reason {
                     let variant = self.labels.variant(&choice, block.include);
                     let seed = self.labels.seed(&choice);

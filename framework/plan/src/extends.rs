@@ -60,7 +60,12 @@ fn below(
         error(format!("{}: {message}", base.display()), help)
     })?;
     let chain: Vec<PathBuf> = chain.iter().cloned().chain([base.clone()]).collect();
-    let (base_source, base_table) = below(&base, &text, &chain, errors)?;
+    let (base_source, mut base_table) = below(&base, &text, &chain, errors)?;
+    // Where the base's run goes is its own: two experiments in one folder would overwrite each other.
+    base_table.shift_remove("name");
+    if let Some(run) = base_table.get_mut("run").and_then(Value::as_object_mut) {
+        run.shift_remove("dir");
+    }
     let mut taken = Vec::new();
     merge(&mut table, base_table, &[], &mut taken);
     source.build_on(base_source, &taken);

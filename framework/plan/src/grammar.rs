@@ -168,7 +168,6 @@ fn pieces(text: &str) -> Vec<&str> {
     for (at, c) in text.char_indices() {
         match (quote, c) {
             (Some(open), _) if c == open => quote = None,
-            (Some(_), _) => {}
             // An apostrophe within a word is no quote.
             (None, '"' | '\'') if !text[start..at].ends_with(char::is_alphanumeric) => quote = Some(c),
             (None, '[' | '{' | '(') => depth += 1,

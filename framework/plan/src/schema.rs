@@ -51,7 +51,7 @@ pub fn schema(catalog: &dyn PluginCatalog) -> Value {
     for (key, schema) in [
         (
             "extends",
-            json!({ "type": "string", "description": "Another experiment that this one changes; from its folder." }),
+            json!({ "type": "string", "description": "Another experiment that this one changes: a path from the folder of this file." }),
         ),
         ("include", tables(json!({ "$ref": "#/$defs/include" }), "Points beyond the cross product.")),
         ("exclude", tables(exclude, "Points that are left out, and why.")),

@@ -25,7 +25,7 @@ pub(crate) fn too_large(layers: &Layers, size: Option<u128>) -> PlanError {
     let factors: Vec<String> = factors.collect();
     let sizes = layers.blocks.iter().filter_map(|block| Some((block.include?, block.size())));
     let large = sizes.filter(|(_, size)| size.is_none_or(|size| size > MOST_TRIALS)).map(|(index, _)| index);
-    let (place, help) = match large.last() {
+    let (place, help) = match large.max() {
         Some(include) => {
             (layers.includes[include].clone(), "this [[include]] is larger than that".to_owned())
         }
@@ -126,7 +126,7 @@ pub(crate) fn baseline(
     layers: &Layers,
     spec: &ExperimentSpec,
     trials: &[Trial],
-) -> Result<Option<String>, PlanError> {
+) -> Result<Option<String>, Box<PlanError>> {
     let first = trials.first().map(|trial| trial.variant.clone());
     let Some(label) = &spec.baseline else { return Ok(first) };
     if trials.iter().any(|trial| trial.variant == *label) {
@@ -149,10 +149,10 @@ pub(crate) fn baseline(
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known variants: {}", quoted.join(", ")),
     };
-    Err(PlanError {
+    Err(Box::new(PlanError {
         location: location.unwrap_or_else(|| layers.source.locate(&path, At::Value)),
         key: Some("baseline".to_owned()),
         message: format!("no variant is called `{label}`"),
         help: Some(help),
-    })
+    }))
 }

@@ -33,10 +33,13 @@ fn tables_merge_and_axes_of_one_name_are_replaced() {
     let files = [
         ("quick.toml", child.to_owned()),
         ("bases/middle.toml", middle.to_owned()),
-        ("base.toml", format!("{HEAD}{BASE}")),
+        ("base.toml", format!("name = \"base\"\nrun.dir = \"x\"\n{HEAD}{BASE}")),
     ];
     let plan = load_files(&files).unwrap();
-    assert_eq!((variants(&plan), plan.name.as_str()), (vec!["model=resnet18, alpha=3"], "quick"));
+    assert_eq!(
+        (variants(&plan), plan.run.dir.to_str()),
+        (vec!["model=resnet18, alpha=3"], Some("runs/quick"))
+    );
     let config = &plan.trials[0].config;
     assert_eq!((config.seed, config.training.beta), (5, 0.7));
     assert_eq!((&config.loss.config["lambda"], &config.loss.config["power"]), (&0.3.into(), &3.0.into()));
