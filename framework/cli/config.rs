@@ -1,6 +1,7 @@
 //! `fovea config FILE`: the experiment as the plan sees it.
 
 use crate::exit::Exit;
+use crate::words::print;
 use crate::{Failure, Outcome, built_in, plan};
 use fovea_engine::catalog::Catalog;
 use fovea_plan::{Origins, Overrides};
@@ -29,6 +30,6 @@ pub(crate) fn main(args: &Args) -> Outcome {
     let origins = if args.origins { Origins::Shown } else { Origins::Hidden };
     let failure = |errors: fovea_plan::PlanErrors| Failure { message: errors.to_string(), exit: Exit::Usage };
     let config = fovea_plan::effective(&args.file, &overrides, &catalog, origins).map_err(failure)?;
-    print!("{}", config.text);
+    print(&config.text);
     config.errors.map_or(Ok(Exit::Success), |errors| Err(failure(errors)))
 }

@@ -1,6 +1,7 @@
 //! The points that `[[exclude]]` leaves out, as `fovea plan` shows them.
 
 use fovea_plan::{Excluded, Plan};
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 /// One line for each rule with the number of points it leaves out, and with `all` one for each of them; nothing where
@@ -21,4 +22,14 @@ pub(crate) fn listing(plan: &Plan, all: bool) -> String {
         }
     }
     text
+}
+
+/// Every such point, for programs.
+pub(crate) fn json(plan: &Plan) -> Vec<Value> {
+    let points = plan.excluded.iter().map(|point| {
+        json!({
+            "variant": point.variant, "seed": point.seed, "reason": point.reason, "rule": point.rule.to_string(),
+        })
+    });
+    points.collect()
 }

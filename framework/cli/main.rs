@@ -10,19 +10,32 @@ mod excluded;
 mod exit;
 mod explain;
 mod export;
+mod foresee;
+mod gc;
+mod left;
+mod line;
 mod localize;
+mod log;
+mod logs;
+mod ls;
 mod plan;
+mod plan_text;
 mod plugins;
 mod progress;
 mod report;
 mod run;
 mod schema;
 mod settings;
+mod show;
+mod status;
+mod terminal;
+mod words;
 mod worker;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, Parser, Subcommand};
 use exit::Exit;
 use fovea_engine::EngineError;
+use fovea_orchestrator::WorkerMessages;
 use fovea_records::LookupError;
 use std::process::ExitCode;
 
@@ -30,6 +43,9 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(name = "fovea", version, about, after_help = exit::TABLE)]
 struct Cli {
+    /// Show what the program does, on stderr; twice: in detail. `FOVEA_LOG=fovea_engine=debug` chooses by part.
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    verbose: u8,
     #[command(subcommand)]
     command: Command,
 }
@@ -38,12 +54,22 @@ struct Cli {
 enum Command {
     /// Train and measure every trial of an experiment that is not done, then write tables and report.
     Run(run::Args),
-    /// List the trials of an experiment and what of it is done, without training.
+    /// List the trials of an experiment: what is done, what a run would do and why, and how long that takes.
     Plan(plan::Args),
     /// Print an experiment as the plan sees it: defaults filled in, changes applied.
     Config(config::Args),
     /// Print the JSON Schema of experiments with every plugin, for editors.
     Schema,
+    /// List runs, or the trials of one.
+    Ls(ls::Args),
+    /// Show one trial: its configuration and where each value came from, how it went, what it left.
+    Show(show::Args),
+    /// Show what of finished runs can be deleted, and delete it with `--yes`.
+    Gc(gc::Args),
+    /// Show how far a run is, also from another shell while it goes on.
+    Status(status::Args),
+    /// Show what happened to a trial: events, warnings, errors, and its worker's stderr.
+    Logs(logs::Args),
     /// Write tables and report of a run again, also while it goes on.
     Report(report::Args),
     /// Look at a data set, or write one to try things on.
@@ -64,11 +90,27 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
-        Command::Run(args) => run::main(&args),
+    let cli = Cli::parse();
+    log::init(cli.verbose)
+        .and_then(|messages| dispatch(cli.command, messages))
+        .unwrap_or_else(|failure| {
+            eprintln!("{}", failure.message);
+            failure.exit
+        })
+        .into()
+}
+
+fn dispatch(command: Command, messages: WorkerMessages) -> Outcome {
+    match command {
+        Command::Run(args) => run::main(&args, messages),
+        Command::Status(args) => status::main(&args),
+        Command::Logs(args) => logs::main(&args),
         Command::Plan(args) => plan::main(&args),
         Command::Config(args) => config::main(&args),
         Command::Schema => schema::main(),
+        Command::Ls(args) => ls::main(&args),
+        Command::Show(args) => show::main(&args),
+        Command::Gc(args) => gc::main(&args),
         Command::Report(args) => report::main(&args),
         Command::Data(args) => data::main(&args),
         Command::Explain(args) => explain::main(&args),
@@ -77,13 +119,7 @@ fn main() -> ExitCode {
         Command::Plugins(args) => plugins::main(&args),
         Command::Bench(args) => bench::main(&args),
         Command::Worker => worker::main(),
-    };
-    outcome
-        .unwrap_or_else(|failure| {
-            eprintln!("{}", failure.message);
-            failure.exit
-        })
-        .into()
+    }
 }
 
 /// A command that could not do its work.

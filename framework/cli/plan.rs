@@ -1,14 +1,14 @@
-//! `fovea plan FILE`: lists trials without training.
+//! `fovea plan FILE`: what there is to do, why, and how long it will take, without training.
 
 use crate::exit::Exit;
-use crate::{Failure, Outcome, built_in, excluded};
+use crate::words::print;
+use crate::{Failure, Outcome, built_in, foresee, plan_text};
 use fovea_datasets::{Rival10Demo, write_rival10_demo};
 use fovea_engine::catalog::Catalog;
-use fovea_orchestrator::TrialStatus;
 use fovea_plan::{Overrides, Plan};
 use fovea_records::RunStore;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Arguments of `fovea plan`.
 #[derive(clap::Args)]
@@ -25,6 +25,23 @@ pub(crate) struct Args {
     /// List every point that an `[[exclude]]` leaves out, not only how many.
     #[arg(long)]
     excluded: bool,
+    /// Measure a few training steps of each model, input size and batch size that no earlier trial tells the time of.
+    #[arg(long)]
+    probe: bool,
+    /// Print JSON, with keys that stay: `fovea plan --help` lists them.
+    ///
+    /// The document has name, question, dir, smoke, command, device, workers, locked_by (a process id), pending, trials,
+    /// stages, excluded, estimate {seconds, low, high, unknown, samples}, probes.
+    ///
+    /// A trial has index, id, variant, seed, axes {key: label}, status (new, stale, running, interrupted, failed,
+    /// diverged, damaged, done), reason, time (seconds since 1970), epochs, epochs_done, earlier (the id that it takes the
+    /// place of), changes [{kind, key, plugin, from, to, text}], stage, shares_with [ids], estimate {seconds, low, high,
+    /// basis}.
+    ///
+    /// A stage has id, epochs, done, trials [ids], estimate. A point that an `[[exclude]]` leaves out has variant, seed,
+    /// reason, rule (where it stands: file:line:column). What is unknown or absent is null.
+    #[arg(long)]
+    json: bool,
 }
 
 /// A small tree in RIVAL10's layout that `--smoke` makes where there is none, for experiments that need RIVAL10.
@@ -46,8 +63,12 @@ pub(crate) fn load_with(
     if smoke {
         write_rival10_demo(Path::new(SMOKE_TREE), SMOKE).map_err(|e| Failure::new(Exit::Files, e))?;
     }
-    fovea_plan::load(file, &Overrides::from_process(smoke, overrides.to_vec()), catalog)
-        .map_err(|errors| Failure { message: errors.to_string(), exit: Exit::Usage })
+    let started = Instant::now();
+    let plan = fovea_plan::load(file, &Overrides::from_process(smoke, overrides.to_vec()), catalog)
+        .map_err(|errors| Failure { message: errors.to_string(), exit: Exit::Usage })?;
+    let (trials, stages) = (plan.trials.len(), plan.stages.len());
+    tracing::info!(file = %file.display(), trials, stages, took = ?started.elapsed(), "plan loaded");
+    Ok(plan)
 }
 
 /// Where relative paths in plugin tables start: the current directory, as for every other path of the command line.
@@ -58,30 +79,13 @@ pub(crate) fn base_dir() -> PathBuf {
 pub(crate) fn main(args: &Args) -> Outcome {
     let plan = load(&args.file, args.smoke, &args.overrides)?;
     let store = RunStore::new(&plan.run.dir);
-    let states = fovea_orchestrator::status(&plan, &store).map_err(|e| Failure::new(Exit::Files, e))?;
-    print!("{}{}", listing(&plan, &states), excluded::listing(&plan, args.excluded));
-    Ok(Exit::Success)
-}
-
-fn listing(plan: &Plan, states: &[TrialStatus]) -> String {
-    let smoke = if plan.smoke { "smoke run, " } else { "" };
-    let dir = plan.run.dir.display();
-    let mut text = format!("{}: {smoke}{} trials in {dir}\n", plan.name, plan.trials.len());
-    let width = plan.trials.iter().map(|t| t.variant.chars().count()).max().unwrap_or(0).max(7);
-    let _ = writeln!(
-        text,
-        "  {:<16}  {:<width$}  {:>5}  {:<11}  shares warm-up",
-        "trial", "variant", "seed", "status"
-    );
-    for (trial, state) in plan.trials.iter().zip(states) {
-        let stage = trial.stage.as_ref().map_or("-", |s| s.as_str());
-        let _ = writeln!(
-            text,
-            "  {:<16}  {:<width$}  {:>5}  {state:<11}  {stage}",
-            trial.id, trial.variant, trial.config.seed
-        );
+    let standings = fovea_orchestrator::standings(&plan.to_run_plan(), &store)
+        .map_err(|e| Failure::new(Exit::Files, e))?;
+    let foreseen = foresee::foresee(&plan, &store, &standings, args.probe)?;
+    if args.json {
+        print(&format!("{:#}\n", plan_text::json(&plan, &store, &standings, &foreseen)));
+    } else {
+        print(&plan_text::text(&plan, &store, &standings, &foreseen, args.excluded));
     }
-    let pending = states.iter().filter(|s| s.is_pending()).count();
-    let _ = writeln!(text, "{pending} to run, {} shared warm-up stages", plan.stages.len());
-    text
+    Ok(Exit::Success)
 }

@@ -1,55 +1,82 @@
-//! Progress of a run: live bars on a terminal, plain lines elsewhere. The main type is [`Progress`].
+//! Progress of a run: a live line a worker on a terminal, calm plain lines elsewhere. The main type is [`Progress`].
 
+use crate::left::Estimate;
+use crate::line::{self, bar, clock};
+use crate::terminal;
+use console::style;
 use fovea_orchestrator::{TaskLabel, Update};
 use fovea_plan::Plan;
-use fovea_records::{TrialEvent, TrialOutcome};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use fovea_records::{RunStore, TaskProgress, TrialEvent, TrialOutcome};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
-/// Time between two plain lines about evaluation.
-const QUIET: Duration = Duration::from_secs(10);
+/// Time between two plain lines about a task.
+const CALM: Duration = Duration::from_secs(10);
+/// Time between two estimates of the time left.
+const ESTIMATE: Duration = Duration::from_secs(1);
+
+/// How much of a run is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Nothing until it ends.
+    End,
+    /// All of it.
+    Live,
+}
 
 /// Shows updates of a run on stderr.
 pub(crate) struct Progress {
     bars: Option<Bars>,
+    detail: Detail,
     name: String,
     started: Instant,
     trials: usize,
-    trials_done: usize,
-    epochs: usize,
-    epochs_done: usize,
-    /// Seconds of finished epochs, and of evaluations with their number.
-    training: f64,
-    evaluating: (f64, usize),
-    workers: usize,
-    told: Instant,
+    done: usize,
+    failed: usize,
+    running: BTreeMap<String, Running>,
+    estimate: Estimate,
+    left: (Instant, Option<String>, f64),
     /// Warnings that were shown.
     warned: BTreeSet<String>,
 }
 
+/// A task that is being worked on.
+struct Running {
+    name: String,
+    is_stage: bool,
+    lane: usize,
+    progress: TaskProgress,
+    /// When a line about it was printed.
+    told: Instant,
+    accuracy: Option<f64>,
+    /// Why the attempt failed.
+    trouble: Option<String>,
+}
+
+/// A line a worker, and one about the whole.
 struct Bars {
-    multi: MultiProgress,
+    lanes: Vec<ProgressBar>,
     overall: ProgressBar,
-    tasks: BTreeMap<String, ProgressBar>,
 }
 
 impl Progress {
     /// Progress of this plan; nothing is shown yet.
-    pub(crate) fn new(plan: &Plan) -> Self {
+    pub(crate) fn new(plan: &Plan, store: &RunStore, detail: Detail) -> Self {
+        let live = detail == Detail::Live && std::io::stderr().is_terminal();
+        let started = Instant::now();
         Self {
-            bars: std::io::stderr().is_terminal().then(Bars::new),
+            bars: live.then(|| Bars::new(started)),
+            detail,
             name: plan.name.clone(),
-            started: Instant::now(),
+            started,
             trials: plan.trials.len(),
-            trials_done: 0,
-            epochs: 0,
-            epochs_done: 0,
-            training: 0.0,
-            evaluating: (0.0, 0),
-            workers: plan.run.workers.max(1),
-            told: Instant::now(),
+            done: 0,
+            failed: 0,
+            running: BTreeMap::new(),
+            estimate: Estimate::new(plan, store),
+            left: (started, None, 0.0),
             warned: BTreeSet::new(),
         }
     }
@@ -59,8 +86,7 @@ impl Progress {
         match update {
             Update::Started { total, done, epochs } => {
                 self.trials = *total;
-                self.trials_done = *done;
-                self.epochs = *epochs;
+                self.done = *done;
                 if done < total {
                     self.line(&format!(
                         "{}: {total} trials, {done} done before, {epochs} epochs to train",
@@ -68,11 +94,8 @@ impl Progress {
                     ));
                 }
             }
-            Update::TaskStarted { task, attempt } => {
-                let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
-                self.task_line(task, &format!("begins{again}"));
-            }
-            Update::Event { task, event } => self.event(task, event),
+            Update::TaskStarted { task, attempt } => self.begins(task, *attempt),
+            Update::Event { task, event } => self.event(&task.id, event),
             Update::TaskEnded { task, outcome, seconds } => self.ended(task, outcome, *seconds),
         }
         self.refresh();
@@ -80,185 +103,198 @@ impl Progress {
 
     /// Clears the bars.
     pub(crate) fn end(&mut self) {
-        if let Some(bars) = &self.bars {
-            drop(bars.multi.clear());
+        if let Some(bars) = self.bars.take() {
+            bars.lanes.iter().chain([&bars.overall]).for_each(ProgressBar::finish_and_clear);
         }
     }
 
-    fn event(&mut self, task: &TaskLabel, event: &TrialEvent) {
+    fn begins(&mut self, task: &TaskLabel, attempt: usize) {
+        self.estimate.begins(&task.id);
+        let before = self.running.remove(&task.id).and_then(|running| running.trouble);
+        let lane = (0..).find(|lane| self.running.values().all(|r| r.lane != *lane)).unwrap_or(0);
+        let running = Running {
+            name: task.text.clone(),
+            is_stage: task.is_stage,
+            lane,
+            progress: TaskProgress::new(lane),
+            told: Instant::now(),
+            accuracy: None,
+            trouble: None,
+        };
+        self.running.insert(task.id.clone(), running);
+        if attempt > 1 {
+            let why = before.map_or_else(String::new, |message| format!(": {message}"));
+            self.task_line(&task.id, &format!("begins again (attempt {attempt}){why}"));
+        }
+    }
+
+    fn event(&mut self, id: &str, event: &TrialEvent) {
+        let Some(running) = self.running.get_mut(id) else { return };
+        running.progress.apply(event);
         match event {
-            TrialEvent::Started { device, from_epoch, epochs, origin } => {
-                if origin == "checkpoint" {
-                    self.epochs_done += from_epoch;
-                }
-                let from = if *from_epoch > 0 {
-                    format!(", from epoch {from_epoch} ({origin})")
-                } else {
-                    String::new()
-                };
-                self.task_line(task, &format!("{epochs} epochs on {device}{from}"));
-            }
+            TrialEvent::Started { .. } => self.plain(id, &line::event(event).unwrap_or_default()),
             TrialEvent::Localizing { done, total } => {
-                self.tick(task, &format!("target boxes {done}/{total}"));
-            }
-            TrialEvent::Step { epoch, step, steps, loss, images_per_second } => self.tick(
-                task,
-                &format!(
-                    "epoch {} step {step}/{steps}  loss {loss:.4}  {images_per_second:.0} img/s",
-                    epoch + 1
-                ),
-            ),
-            TrialEvent::Epoch(e) => {
-                self.epochs_done += 1;
-                self.training += e.seconds;
-                let explanation = e.explanation.map_or_else(String::new, |v| format!("  expl {v:.4}"));
-                let skipped = if e.skipped > 0 { format!("  skipped {}", e.skipped) } else { String::new() };
-                let left = self.left().map_or_else(String::new, |l| format!("  left {l}"));
-                let text = format!(
-                    "epoch {:>2}/{}  loss {:.4}  ce {:.4}{explanation}  acc {:.1} %{skipped}  {:.0} img/s",
-                    e.epoch,
-                    e.epochs,
-                    e.loss,
-                    e.cross_entropy,
-                    e.accuracy * 100.0,
-                    e.images_per_second
-                );
-                if self.bars.is_some() {
-                    self.tick(task, &text);
-                } else {
-                    self.task_line(task, &format!("{text}{left}"));
-                }
+                self.calmly(id, || format!("target boxes {done}/{total}"));
             }
             TrialEvent::Evaluating { what, done, total } => {
-                let text = format!("evaluating {what}: {done}/{total} pictures");
-                if self.bars.is_some() {
-                    self.tick(task, &text);
-                } else if self.told.elapsed() >= QUIET {
-                    self.task_line(task, &text);
+                self.calmly(id, || format!("evaluating {what}: {done}/{total} pictures"));
+            }
+            TrialEvent::Epoch(e) => {
+                let is_last = e.epoch == running.progress.epochs;
+                self.estimate.epoch(id, e.epoch, e.seconds);
+                let text = line::event(event).unwrap_or_default();
+                self.estimate_left();
+                let left = self.left.1.as_ref().map_or_else(String::new, |left| format!("  left {left}"));
+                if is_last {
+                    self.plain(id, &(text + &left));
+                } else {
+                    self.calmly(id, || text + &left);
                 }
             }
             // Every trial on the same data or weights has the same to say.
             TrialEvent::Warning { message } => {
                 if self.warned.insert(message.clone()) {
-                    self.task_line(task, &format!("warning: {message}"));
+                    self.task_line(id, &format!("{} {message}", style("warning:").for_stderr().yellow()));
                 }
             }
-            TrialEvent::Finished { eval_seconds, .. } => {
-                if !task.is_stage {
-                    self.evaluating.0 += eval_seconds;
-                    self.evaluating.1 += 1;
+            TrialEvent::Metric(row) => {
+                let whole = row.noise.is_none() && row.subset.is_none() && row.epoch.is_none();
+                if whole && row.metric == "accuracy" {
+                    running.accuracy = Some(row.value);
                 }
             }
-            TrialEvent::Metric(_) | TrialEvent::Diverged { .. } | TrialEvent::Failed { .. } => {}
+            TrialEvent::Finished { eval_seconds, .. } => self.estimate.evaluation(id, *eval_seconds),
+            // Whether it is the end of the task is not known yet.
+            TrialEvent::Failed { message } => running.trouble = Some(message.clone()),
+            TrialEvent::Step { .. } | TrialEvent::Diverged { .. } => {}
         }
     }
 
     fn ended(&mut self, task: &TaskLabel, outcome: &TrialOutcome, seconds: f64) {
-        if let Some(bars) = &mut self.bars
-            && let Some(bar) = bars.tasks.remove(&task.id)
-        {
-            bar.finish_and_clear();
+        self.estimate.ends(&task.id, *outcome == TrialOutcome::Done);
+        match outcome {
+            _ if task.is_stage => {}
+            TrialOutcome::Done => self.done += 1,
+            TrialOutcome::Diverged { .. } | TrialOutcome::Failed { .. } => self.failed += 1,
         }
-        if !task.is_stage {
-            self.trials_done += 1;
-        }
-        let count =
-            if task.is_stage { String::new() } else { format!("  [{}/{}]", self.trials_done, self.trials) };
-        let text = match outcome {
-            TrialOutcome::Done => format!("done in {seconds:.1} s{count}"),
-            TrialOutcome::Diverged { message } => format!("DIVERGED: {message}{count}"),
-            TrialOutcome::Failed { message } => format!("FAILED: {message}{count}"),
+        let count = if task.is_stage {
+            String::new()
+        } else {
+            format!("  [{}/{}]", self.done + self.failed, self.trials)
         };
-        self.task_line(task, &text);
+        let accuracy = self.running.get(&task.id).and_then(|running| running.accuracy);
+        let accuracy = accuracy.map_or_else(String::new, |a| format!(", accuracy {:.1} %", a * 100.0));
+        let red = |text| style(text).for_stderr().red();
+        let text = match outcome {
+            TrialOutcome::Done => format!("done in {}{accuracy}{count}", clock_fine(seconds)),
+            TrialOutcome::Diverged { message } => format!("{} {message}{count}", red("DIVERGED:")),
+            TrialOutcome::Failed { message } => format!("{} {message}{count}", red("FAILED:")),
+        };
+        self.task_line(&task.id, &text);
+        let lane = self.running.remove(&task.id).map(|running| running.lane);
+        if let (Some(bars), Some(lane)) = (&self.bars, lane)
+            && let Some(bar) = bars.lanes.get(lane)
+        {
+            bar.set_message("idle");
+        }
     }
 
-    /// Time left, from epochs and evaluations so far; `None` while nothing is known.
-    fn left(&self) -> Option<String> {
-        if self.training <= 0.0 || self.epochs_done == 0 {
-            return None;
+    /// Looks ahead again, if the last look is old.
+    fn estimate_left(&mut self) {
+        let (at, text, fraction) = &mut self.left;
+        if text.is_some() && at.elapsed() < ESTIMATE {
+            return;
         }
-        let epoch = self.training / self.epochs_done as f64;
-        let evaluation =
-            if self.evaluating.1 > 0 { self.evaluating.0 / self.evaluating.1 as f64 } else { 0.0 };
-        let open = self.trials.saturating_sub(self.trials_done) as f64;
-        let ahead = epoch * self.epochs.saturating_sub(self.epochs_done) as f64 + evaluation * open;
+        let running = &self.running;
+        let left = self.estimate.left(|id| running.get(id).map(|r| &r.progress));
+        let elapsed = self.started.elapsed().as_secs_f64();
+        *at = Instant::now();
+        *fraction = left.map_or(0.0, |left| elapsed / (elapsed + left.seconds));
         // Until an evaluation has been timed the figure is a lower bound, and says so.
-        let bound = if self.evaluating.1 == 0 { ">" } else { "~" };
-        Some(format!("{bound}{}", clock(ahead / self.workers as f64)))
+        let bound = |without| if without { ">" } else { "~" };
+        *text = left.map(|left| format!("{}{}", bound(left.without_evaluation), clock(left.seconds)));
     }
 
-    fn refresh(&self) {
-        if let Some(bars) = &self.bars {
-            bars.overall.set_length(self.epochs as u64);
-            bars.overall.set_position(self.epochs_done as u64);
-            let left = self.left().unwrap_or_else(|| "?".to_owned());
-            bars.overall.set_message(format!(
-                "trials {}/{}  elapsed {}  left {left}",
-                self.trials_done,
-                self.trials,
-                clock(self.started.elapsed().as_secs_f64())
-            ));
+    fn refresh(&mut self) {
+        if self.bars.is_none() {
+            return;
+        }
+        self.estimate_left();
+        let Some(bars) = &mut self.bars else { return };
+        let width = terminal::width().saturating_sub(1);
+        for running in self.running.values() {
+            bars.lane(running.lane).set_message(line::task(&running.name, &running.progress, width));
+        }
+        let trials = self.running.values().filter(|running| !running.is_stage).count();
+        let failed = match self.failed {
+            0 => String::new(),
+            failed => format!("  {}", style(format!("{failed} failed")).for_stderr().red()),
+        };
+        let (_, left, fraction) = &self.left;
+        bars.overall.set_prefix(format!(
+            "{} {}/{} done{failed}  {trials} running",
+            bar(*fraction, if width < 100 { 12 } else { 22 }),
+            self.done,
+            self.trials
+        ));
+        bars.overall.set_message(left.clone().unwrap_or_else(|| "?".to_owned()));
+    }
+
+    /// A line where there are no bars, at most one in a while for a task.
+    fn calmly(&mut self, id: &str, text: impl FnOnce() -> String) {
+        if self.running.get(id).is_some_and(|running| running.told.elapsed() >= CALM) {
+            self.plain(id, &text());
         }
     }
 
-    fn tick(&mut self, task: &TaskLabel, text: &str) {
-        if let Some(bars) = &mut self.bars {
-            bars.of(task).set_message(format!("{}  {text}", task.text));
+    /// A line where there are no bars, which show the same.
+    fn plain(&mut self, id: &str, text: &str) {
+        if self.bars.is_none() {
+            self.task_line(id, text);
         }
     }
 
-    fn task_line(&mut self, task: &TaskLabel, text: &str) {
-        self.told = Instant::now();
-        self.line(&format!("{:>7}  {}  {text}", clock(self.started.elapsed().as_secs_f64()), task.text));
+    fn task_line(&mut self, id: &str, text: &str) {
+        let Some(running) = self.running.get_mut(id) else { return };
+        running.told = Instant::now();
+        let line = format!("{:>7}  {}  {text}", clock(self.started.elapsed().as_secs_f64()), running.name);
+        self.line(&line);
     }
 
     fn line(&self, text: &str) {
-        match &self.bars {
-            Some(bars) => drop(bars.multi.println(text)),
-            None => eprintln!("{text}"),
+        if self.detail == Detail::Live {
+            terminal::line(text);
         }
     }
+}
+
+/// Short times with a decimal.
+fn clock_fine(seconds: f64) -> String {
+    if seconds < 60.0 { format!("{seconds:.1} s") } else { clock(seconds) }
 }
 
 impl Bars {
-    fn new() -> Self {
-        let multi = MultiProgress::new();
-        let overall = multi.add(ProgressBar::new(0));
-        if let Ok(style) = ProgressStyle::with_template("[{bar:30}] {pos}/{len} epochs  {msg}") {
-            overall.set_style(style.progress_chars("=> "));
+    fn new(started: Instant) -> Self {
+        let overall = terminal::bars().add(ProgressBar::new(0));
+        let elapsed = move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let _ = write!(out, "{}", clock(started.elapsed().as_secs_f64()));
+        };
+        if let Ok(style) = ProgressStyle::with_template("{prefix}  elapsed {clock}  left {msg}") {
+            overall.set_style(style.with_key("clock", elapsed));
         }
-        Self { multi, overall, tasks: BTreeMap::new() }
+        overall.set_message("?");
+        overall.enable_steady_tick(Duration::from_secs(1));
+        Self { lanes: Vec::new(), overall }
     }
 
-    fn of(&mut self, task: &TaskLabel) -> &ProgressBar {
-        let (multi, overall) = (&self.multi, &self.overall);
-        self.tasks.entry(task.id.clone()).or_insert_with(|| {
-            let bar = multi.insert_before(overall, ProgressBar::new_spinner());
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+    fn lane(&mut self, lane: usize) -> &ProgressBar {
+        while self.lanes.len() <= lane {
+            let bar = terminal::bars().insert_before(&self.overall, ProgressBar::new(0));
+            if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
                 bar.set_style(style);
             }
-            bar.enable_steady_tick(Duration::from_millis(200));
-            bar
-        })
-    }
-}
-
-/// `7s`, `3m07s`, `2h05m`.
-fn clock(seconds: f64) -> String {
-    let total = seconds.max(0.0).round() as u64;
-    match (total / 3600, total / 60 % 60, total % 60) {
-        (0, 0, s) => format!("{s}s"),
-        (0, m, s) => format!("{m}m{s:02}s"),
-        (h, m, _) => format!("{h}h{m:02}m"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::clock;
-
-    #[test]
-    fn clocks() {
-        assert_eq!([7.4, 187.0, 7500.0].map(clock), ["7s", "3m07s", "2h05m"]);
+            self.lanes.push(bar);
+        }
+        &self.lanes[lane]
     }
 }

@@ -1,9 +1,9 @@
 //! `fovea run FILE`: the main job.
 
 use crate::exit::Exit;
-use crate::progress::Progress;
+use crate::progress::{Detail, Progress};
 use crate::{Failure, Outcome, plan, report};
-use fovea_orchestrator::{OrchestratorError, RunOptions};
+use fovea_orchestrator::{OrchestratorError, RunOptions, WorkerMessages};
 use fovea_records::RunStore;
 use std::path::PathBuf;
 
@@ -20,17 +20,25 @@ pub(crate) struct Args {
     /// A small tree in RIVAL10's layout is made in `runs/.cache/smoke/RIVAL10` first.
     #[arg(long)]
     smoke: bool,
+    /// Show nothing until the run ends: then the table, the report, and what failed.
+    #[arg(short, long)]
+    quiet: bool,
+    /// Write every trial's curves for TensorBoard, too, to `RUN/trials/ID/tensorboard`; as `run.tensorboard=true`.
+    #[arg(long)]
+    tensorboard: bool,
 }
 
-pub(crate) fn main(args: &Args) -> Outcome {
-    let plan = plan::load(&args.file, args.smoke, &args.overrides)?;
+pub(crate) fn main(args: &Args, messages: WorkerMessages) -> Outcome {
+    let mut plan = plan::load(&args.file, args.smoke, &args.overrides)?;
+    plan.run.tensorboard |= args.tensorboard;
     fovea_engine::device::check(plan.device).map_err(|e| Failure::new(Exit::Device, e))?;
     let binary = std::env::current_exe()
         .map_err(|e| Failure::new(Exit::Files, format!("cannot find the fovea program: {e}")))?;
-    let options =
-        RunOptions { binary, base_dir: plan::base_dir(), version: env!("CARGO_PKG_VERSION").to_owned() };
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let options = RunOptions { binary, base_dir: plan::base_dir(), version, messages };
     let store = RunStore::new(&plan.run.dir);
-    let mut progress = Progress::new(&plan);
+    let detail = if args.quiet { Detail::End } else { Detail::Live };
+    let mut progress = Progress::new(&plan, &store, detail);
     let result = fovea_orchestrator::run(&plan, &store, &options, &mut |update| progress.show(&update));
     progress.end();
     let summary = result.map_err(|e| match e {
@@ -44,6 +52,7 @@ pub(crate) fn main(args: &Args) -> Outcome {
     report::write(&store)?;
     for (trial, message) in &summary.failed {
         eprintln!("failed: trial {trial}: {message}");
+        eprintln!("  more: fovea logs {}", store.root().join(trial.as_str()).display());
     }
     if !summary.failed.is_empty() {
         eprintln!(

@@ -1,6 +1,7 @@
 //! How an experiment says what to run: ranges, rules, overrides; and how to look at what it says.
 
 use crate::harness::{SMALL, Workspace};
+use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
 
@@ -24,11 +25,16 @@ fn workspace() -> Workspace {
     workspace
 }
 
-/// The identities that a command lists.
+/// The identities that `fovea plan` lists.
 fn ids(workspace: &Workspace, args: &[&str]) -> Vec<String> {
-    let listed = workspace.fovea(args).ok().stdout;
-    let ids = listed.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
-    ids.filter(|id| id.len() == 16).map(str::to_owned).collect()
+    let planned = json(workspace, args);
+    let trials = planned["trials"].as_array().unwrap().iter();
+    trials.map(|trial| trial["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What `fovea plan --json` says.
+fn json(workspace: &Workspace, args: &[&str]) -> Value {
+    serde_json::from_str(&workspace.fovea(&[args, &["--json"]].concat()).ok().stdout).unwrap()
 }
 
 #[test]
@@ -43,6 +49,14 @@ fn ranges_rules_and_included_points_are_planned() {
     ] {
         assert!(listed.contains(words), "{words:?} is not in:\n{listed}");
     }
+    let brief = workspace.fovea(&["plan", "small.toml"]).ok().stdout;
+    assert!(brief.contains("2 excluded by ") && !brief.contains("loss=none, beta=0.2"), "{brief}");
+    let excluded = &json(&workspace, &["plan", "small.toml"])["excluded"];
+    assert_eq!(excluded.as_array().map(Vec::len), Some(2));
+    assert_eq!(excluded[0]["variant"], "loss=none, beta=0.2");
+    assert_eq!(excluded[0]["seed"], 0);
+    assert_eq!(excluded[0]["reason"], "beta weighs nothing without a loss");
+    assert_eq!(excluded[0]["rule"], "small.toml:34:1");
     let by_hand = AXES.replace("{ range = [0.1, 0.3], step = 0.1 }", "[0.1, 0.2, 0.3]");
     workspace.write("hand.toml", format!("{SMALL}{by_hand}"));
     assert_eq!(ids(&workspace, &["plan", "small.toml"]), ids(&workspace, &["plan", "hand.toml"]));
@@ -107,7 +121,7 @@ fn origins_say_where_values_come_from() {
     let line = |start: &str| shown.lines().find(|line| line.starts_with(start)).unwrap_or_default();
     for (start, origin) in [
         ("epochs =", "# command line: training.epochs=5"),
-        ("alpha =", "# environment: FOVEA_TRAINING__ALPHA=2"),
+        ("alpha =", "# environment FOVEA_TRAINING__ALPHA"),
         ("stem_width =", "# small.toml:16"),
         ("momentum =", "# default"),
         ("loss =", "# small.toml:30"),

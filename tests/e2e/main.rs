@@ -9,6 +9,8 @@ mod explain;
 mod export;
 mod grammar;
 mod harness;
+mod keeping;
 mod localize;
 mod resume;
 mod sweep;
+mod watching;

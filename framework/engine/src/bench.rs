@@ -36,6 +36,10 @@ pub struct StepTimes {
     pub ce_seconds: f64,
     /// CE + RIA, straight-through box, closed-form alpha.
     pub ria_seconds: f64,
+    /// Seconds of each timed step, CE only, sorted.
+    pub ce: Vec<f64>,
+    /// Seconds of each timed step, CE + RIA, sorted.
+    pub ria: Vec<f64>,
 }
 
 /// Times CE and RIA steps in turn, on one random batch: the same work as `pytorch_ria.py` (Adam, 10 classes, target
@@ -84,7 +88,7 @@ pub fn step_times(bench: &StepBench, registry: &Registry) -> Result<StepTimes, E
         ce.push(timed(None)?);
         ria.push(timed(Some(&objective))?);
     }
-    Ok(StepTimes { device: open.name, ce_seconds: median(&mut ce), ria_seconds: median(&mut ria) })
+    Ok(StepTimes { device: open.name, ce_seconds: median(&mut ce), ria_seconds: median(&mut ria), ce, ria })
 }
 
 /// What is measured of a localizer.

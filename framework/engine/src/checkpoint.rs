@@ -13,6 +13,7 @@ use fovea_records::{EpochSummary, MetricRow, store};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// How far training is, with what the records need of the past.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -79,6 +80,7 @@ impl Checkpoint {
         optimizer: &ModuleOptimizer,
         progress: &Progress,
     ) -> Result<(), EngineError> {
+        let started = Instant::now();
         let previous = self.newest();
         let name = format!("epoch-{:05}", progress.epoch);
         let temporary = self.dir.join(format!(".{name}.tmp"));
@@ -99,6 +101,8 @@ impl Checkpoint {
         if let Some(previous) = previous.filter(|p| *p != target) {
             fs::remove_dir_all(&previous).map_err(|e| failed("remove", &previous, &e))?;
         }
+        let (epoch, bytes) = (progress.epoch, model.len() + optimizer.len());
+        tracing::debug!(epoch, bytes, took = ?started.elapsed(), "checkpoint saved");
         Ok(())
     }
 

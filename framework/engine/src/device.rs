@@ -31,6 +31,16 @@ pub fn open(request: DeviceRequest) -> Result<OpenDevice, EngineError> {
     }
 }
 
+/// What trials on the device will call it, without opening it; of the CPU its kind only: `cpu`.
+#[must_use]
+pub fn name(request: DeviceRequest) -> String {
+    match request {
+        DeviceRequest::Auto if cfg!(feature = "cuda") && cuda_problem(0).is_none() => "cuda:0".to_owned(),
+        DeviceRequest::Cuda(index) => format!("cuda:{index}"),
+        DeviceRequest::Auto | DeviceRequest::Cpu => "cpu".to_owned(),
+    }
+}
+
 /// Whether the device can be opened, without opening it.
 ///
 /// # Errors

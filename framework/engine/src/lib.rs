@@ -12,7 +12,7 @@
 //! - [`catalog`]: the registry as the plan sees it.
 //! - [`device`]: from a request to a device.
 //! - [`worker`]: the loop of a worker process.
-//! - [`mod@bench`]: how fast a training step is.
+//! - [`mod@bench`]: how fast a training step is; [`probe`]: one of a trial that is planned.
 //!
 //! The engine emits events and never calls a reporter.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
@@ -29,6 +29,7 @@ pub mod explain;
 pub mod export;
 pub mod localize;
 pub mod objective;
+pub mod probe;
 pub mod schedule;
 pub mod train;
 pub mod trained;

@@ -42,6 +42,7 @@ struct State {
 /// # Errors
 /// Every [`EngineError`]; the text is what the user reads.
 pub fn run_task(task: &WorkerTask, registry: &Registry, emit: Emit<'_>) -> Result<(), EngineError> {
+    let _span = tracing::info_span!("task", id = task.id).entered();
     let (job, model) = Job::build(task, registry, emit)?;
     job.check(model.model.as_ref())?;
     let epochs = match task.kind {
@@ -128,6 +129,7 @@ impl<'a> Job<'a> {
         } else {
             (fresh, Progress::default(), "scratch")
         };
+        tracing::info!(origin, epoch = progress.epoch, stage = ?self.task.stage_dir, "training begins");
         (self.emit)(TrialEvent::Started {
             device: self.device.name.clone(),
             from_epoch: progress.epoch,

@@ -4,6 +4,7 @@
 use crate::{EngineError, trial};
 use fovea_api::Registry;
 use fovea_records::{TrialEvent, WorkerTask};
+use std::backtrace::Backtrace;
 use std::io::{BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -27,6 +28,8 @@ pub fn serve(registry: &Registry, input: impl BufRead, output: impl Write + Send
     std::panic::set_hook(Box::new(move |info| {
         let location = info.location().map_or_else(String::new, |l| format!(" at {}:{}", l.file(), l.line()));
         let text = info.payload_as_str().unwrap_or("a panic without a message");
+        // The orchestrator keeps stderr with the trial, for `fovea logs`.
+        eprintln!("{info}\n{}", Backtrace::force_capture());
         *place.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = format!("{text}{location}");
     }));
     for line in input.lines() {

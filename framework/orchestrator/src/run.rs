@@ -1,18 +1,19 @@
 //! A whole run. The main function is [`run`].
 
 use crate::queue::{Next, Queue, QueuedTrial};
-use crate::worker::{TaskEnd, WorkerProcess};
+use crate::recorder::Recorder;
+use crate::worker::{TaskEnd, WorkerMessages, WorkerProcess};
 use crate::{OrchestratorError, TrialStatus, status};
 use fovea_plan::{Plan, Stage, Trial, TrialConfig};
 use fovea_records::{
     Done, JournalEntry, RunStore, StageId, StoreError, TaskKind, TrialEvent, TrialId, TrialOutcome,
-    WorkerTask, store,
+    WorkerTask, now, store,
 };
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 /// How often a task is tried when its worker process dies.
 const ATTEMPTS: usize = 2;
@@ -26,6 +27,8 @@ pub struct RunOptions {
     pub base_dir: PathBuf,
     /// Version of Fovea, for the records.
     pub version: String,
+    /// What the workers say beside their events.
+    pub messages: WorkerMessages,
 }
 
 /// Which task an update is about.
@@ -107,11 +110,6 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Seconds since the Unix epoch. Only records carry it; no result depends on it.
-fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
-}
-
 /// Runs every trial of the plan that is not done. A trial that fails does not stop the others.
 ///
 /// # Errors
@@ -189,7 +187,7 @@ pub fn run(
     Ok(summary)
 }
 
-fn threads_per_worker(asked: usize, workers: usize) -> usize {
+pub(crate) fn threads_per_worker(asked: usize, workers: usize) -> usize {
     let all = std::thread::available_parallelism().map_or(1, usize::from);
     if asked > 0 { asked } else { (all / workers).max(1) }
 }
@@ -198,8 +196,9 @@ fn stage_of<'p>(plan: &'p Plan, id: &StageId) -> Option<&'p Stage> {
     plan.stages.iter().find(|s| s.id == *id)
 }
 
-/// A stage is done when its last epoch's checkpoint is there.
-fn stage_is_done(store: &RunStore, plan: &Plan, id: &StageId) -> bool {
+/// Whether a stage is trained: its last epoch's checkpoint is there.
+#[must_use]
+pub fn stage_is_done(store: &RunStore, plan: &Plan, id: &StageId) -> bool {
     let epochs = stage_of(plan, id).map_or(0, |s| s.epochs);
     let name = format!("epoch-{epochs:05}");
     store.stage_dir(id).join("checkpoint").join(name).join("progress.json").exists()
@@ -372,30 +371,32 @@ fn perform(
             shared.store.journal(&entry)?;
         }
         (held(&shared.observer))(Update::TaskStarted { task: label.clone(), attempt });
-        if worker.is_none() {
-            let log = shared.store.root().join(format!("worker-{slot}.log"));
-            *worker = Some(WorkerProcess::spawn(&shared.options.binary, shared.threads, log)?);
-        }
-        let Some(process) = worker.as_mut() else { unreachable!("spawned above") };
-        let events = task.dir.join("events.jsonl");
-        let mut lost = None;
+        let (mut recorder, log) = Recorder::begin(task, slot, shared.plan.run.tensorboard)?;
+        let process = match worker {
+            Some(process) => {
+                process.log_to(log);
+                process
+            }
+            None => {
+                let RunOptions { binary, messages, .. } = shared.options;
+                worker.insert(WorkerProcess::spawn(binary, shared.threads, slot, messages, log)?)
+            }
+        };
+        tracing::info!(slot, task = task.id, attempt, "{} begins", label.text);
         let end = process.perform(task, |event| {
             if let TrialEvent::Started { device: name, .. } = event {
                 device.clone_from(name);
             }
-            // Ticks are for whoever watches; what is kept are facts.
-            let tick = matches!(
-                event,
-                TrialEvent::Step { .. } | TrialEvent::Evaluating { .. } | TrialEvent::Localizing { .. }
-            );
-            if !tick && lost.is_none() {
-                lost = store::append_line(&events, event).err();
-            }
+            recorder.event(event);
             (held(&shared.observer))(Update::Event { task: label.clone(), event: event.clone() });
         });
-        if let Some(error) = lost {
-            return Err(error.into());
+        if let TaskEnd::Crashed(message) = &end {
+            let event = TrialEvent::Failed { message: message.clone() };
+            recorder.event(&event);
+            (held(&shared.observer))(Update::Event { task: label.clone(), event });
         }
+        recorder.end()?;
+        tracing::info!(slot, task = task.id, ?end, "{} ended", label.text);
         match end {
             TaskEnd::Crashed(message) => {
                 *worker = None;

@@ -1,7 +1,7 @@
 //! What of a plan is done. The main function is [`status`].
 
 use fovea_plan::Plan;
-use fovea_records::{RunStore, StoreError, TrialOutcome};
+use fovea_records::{RunStore, StoreError, TrialId, TrialOutcome};
 use std::fmt;
 
 /// What is known of a trial before a run.
@@ -47,21 +47,24 @@ impl fmt::Display for TrialStatus {
 /// # Errors
 /// When a DONE marker exists but cannot be read.
 pub fn status(plan: &Plan, store: &RunStore) -> Result<Vec<TrialStatus>, StoreError> {
-    plan.trials
-        .iter()
-        .map(|trial| {
-            let dir = store.trial_dir(&trial.id);
-            Ok(match store.done(&trial.id)? {
-                Some(done) => match done.artefacts.keys().find(|name| !dir.join(name).exists()) {
-                    Some(missing) => TrialStatus::Damaged(format!("{missing} is gone")),
-                    None => match done.ended {
-                        TrialOutcome::Diverged { message } => TrialStatus::Diverged(message),
-                        TrialOutcome::Done | TrialOutcome::Failed { .. } => TrialStatus::Done,
-                    },
-                },
-                None if dir.join("checkpoint").exists() => TrialStatus::Interrupted,
-                None => TrialStatus::New,
-            })
-        })
-        .collect()
+    plan.trials.iter().map(|trial| status_of(&trial.id, store)).collect()
+}
+
+/// The status of one trial.
+///
+/// # Errors
+/// When its DONE marker exists but cannot be read.
+pub fn status_of(id: &TrialId, store: &RunStore) -> Result<TrialStatus, StoreError> {
+    let dir = store.trial_dir(id);
+    Ok(match store.done(id)? {
+        Some(done) => match done.artefacts.keys().find(|name| !dir.join(name).exists()) {
+            Some(missing) => TrialStatus::Damaged(format!("{missing} is gone")),
+            None => match done.ended {
+                TrialOutcome::Diverged { message } => TrialStatus::Diverged(message),
+                TrialOutcome::Done | TrialOutcome::Failed { .. } => TrialStatus::Done,
+            },
+        },
+        None if dir.join("checkpoint").exists() => TrialStatus::Interrupted,
+        None => TrialStatus::New,
+    })
 }

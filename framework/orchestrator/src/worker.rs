@@ -1,10 +1,11 @@
 //! A worker process. The main type is [`WorkerProcess`].
 
 use crate::OrchestratorError;
+use crate::stderr::{Echo, WorkerStderr};
 use fovea_records::{TrialEvent, WorkerTask};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// How a task ended, as far as the worker can tell.
@@ -31,7 +32,16 @@ pub struct WorkerProcess {
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
-    log: PathBuf,
+    stderr: WorkerStderr,
+}
+
+/// How the messages of a worker are chosen and shown.
+#[derive(Clone, Debug, Default)]
+pub struct WorkerMessages {
+    /// `FOVEA_LOG` of the worker; without one it inherits this process's.
+    pub filter: Option<String>,
+    /// Shows them as they come, too.
+    pub echo: Option<Echo>,
 }
 
 impl WorkerProcess {
@@ -39,21 +49,36 @@ impl WorkerProcess {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn spawn(binary: &Path, threads: usize, log: PathBuf) -> Result<Self, OrchestratorError> {
+    pub fn spawn(
+        binary: &Path,
+        threads: usize,
+        slot: usize,
+        messages: &WorkerMessages,
+        log: File,
+    ) -> Result<Self, OrchestratorError> {
         let failed = |source| OrchestratorError::Spawn { binary: binary.to_owned(), source };
-        let stderr = File::create(&log).map_err(failed)?;
         let mut child = Command::new(binary)
             .arg("worker")
             .env("RAYON_NUM_THREADS", threads.to_string())
+            .envs(messages.filter.iter().map(|filter| ("FOVEA_LOG", filter)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(stderr)
+            .stderr(Stdio::piped())
             .spawn()
             .map_err(failed)?;
-        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            unreachable!("both pipes were asked for")
+        let (Some(stdin), Some(stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            unreachable!("three pipes were asked for")
         };
-        Ok(Self { child, stdin, stdout: BufReader::new(stdout), log })
+        tracing::info!(slot, pid = child.id(), threads, "worker started");
+        let stderr = WorkerStderr::pump(stderr, slot, log, messages.echo);
+        Ok(Self { child, stdin, stdout: BufReader::new(stdout), stderr })
+    }
+
+    /// What the worker says on stderr from now on goes to `log`.
+    pub fn log_to(&self, log: File) {
+        self.stderr.switch(log);
     }
 
     /// Has the worker do a task; `on_event` sees every event as it comes.
@@ -96,10 +121,7 @@ impl WorkerProcess {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         };
-        let log = fs::read(&self.log).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
-        let tail: Vec<&str> = log.lines().rev().take(3).collect();
-        let tail: Vec<&str> = tail.into_iter().rev().collect();
+        let tail = self.stderr.last_words();
         let said =
             if tail.is_empty() { String::new() } else { format!("; its last words: {}", tail.join(" / ")) };
         TaskEnd::Crashed(format!("the worker process died ({how}){said}"))

@@ -5,6 +5,7 @@ use crate::errors::{At, Location};
 use crate::expand;
 use crate::grid::groups;
 use crate::layers::{Layers, filled};
+use crate::origins;
 use crate::plan;
 use crate::select::{Scope, Selection};
 use crate::shape::Shape;
@@ -26,7 +27,7 @@ pub struct Effective {
 /// Whether values are followed by where they come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origins {
-    /// As comments: `default`, a file and line, `environment: ...` or `command line: ...`.
+    /// As comments: `default`, a file and line, `environment ...` or `command line: ...`.
     Shown,
     /// Not at all.
     Hidden,
@@ -117,20 +118,13 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// Where something comes from; `None` is a default.
-    fn origin(&self, place: Option<Location>) -> Option<String> {
-        let text = place.map_or_else(
-            || "default".to_owned(),
-            |place| match place {
-                Location::File { path, line, .. } => format!("{}:{line}", path.display()),
-                other => other.to_string(),
-            },
-        );
-        (self.origins == Origins::Shown).then_some(text)
+    /// Where something comes from, if that is to be seen.
+    fn origin(&self, place: &Location) -> Option<String> {
+        (self.origins == Origins::Shown).then(|| origins::text(place))
     }
 
     fn origin_of(&self, path: &[String]) -> Option<String> {
-        self.origin(Some(self.layers.source.locate(path, At::Key)))
+        self.origin(&self.layers.source.locate(path, At::Key))
     }
 
     /// A table of the document: its values, then the tables in it.
@@ -140,7 +134,8 @@ impl Page<'_> {
             self.writer.header(&format!("[{}]", keys.join(".")));
         }
         for (name, value) in table.iter().filter(|(_, value)| !value.is_object()) {
-            let origin = self.origin(self.layers.given_in_base(&join(path, name), At::Value));
+            let origin = || self.layers.origin(&join(path, name)).unwrap_or_else(|| "default".to_owned());
+            let origin = (self.origins == Origins::Shown).then(origin);
             self.writer.entry(&key(name), value, origin);
         }
         for (name, value) in table {
@@ -163,7 +158,7 @@ impl Page<'_> {
                 }
             }
             for axis in group {
-                let origin = self.origin(Some(self.layers.location(&axis.given, &[], At::Key)));
+                let origin = self.origin(&self.layers.location(&axis.given, &[], At::Key));
                 let values = (0..axis.crossed()).map(|position| axis.written(position, &self.layers.base));
                 self.writer.entry(&key(&axis.name()), &values.collect(), origin);
             }

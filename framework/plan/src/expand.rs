@@ -66,6 +66,7 @@ pub(crate) fn expand(
             cache: PathBuf::from(spec.run.cache),
             workers: spec.run.workers,
             threads: spec.run.threads,
+            tensorboard: spec.run.tensorboard,
         },
         name: spec.name,
         question: spec.question,
@@ -97,18 +98,29 @@ pub(crate) struct Points {
 }
 
 /// One grid point while it is looked at.
-struct Point<'a> {
+pub(crate) struct Point<'a> {
     /// Index of the value of each axis.
     choice: Vec<usize>,
+    block: &'a Block,
     document: Value,
     /// For each axis, whether its value replaced the table of another plugin.
     replaced: Vec<bool>,
     /// Overrides that were applied again, above the axes.
-    above: Vec<&'a Override>,
+    pub(crate) above: Vec<&'a Override>,
 }
 
-struct Expansion<'a> {
-    layers: &'a Layers,
+/// What has the say about a key, above the base document.
+pub(crate) enum Above<'a> {
+    /// An override that was applied again.
+    Override(Location),
+    /// The value of an axis.
+    Axis(&'a Axis, Location),
+    /// A value of an axis that put another plugin's table in place of the base's, and says nothing of the key.
+    Replaced,
+}
+
+pub(crate) struct Expansion<'a> {
+    pub(crate) layers: &'a Layers,
     shape: &'a Shape,
     catalog: &'a dyn PluginCatalog,
     errors: Vec<PlanError>,
@@ -122,6 +134,8 @@ struct Expansion<'a> {
     resolved: HashMap<(PluginKind, String, String), Result<PluginConfig, Vec<PluginIssue>>>,
     /// Whether each override below an axis was of use.
     used: Vec<bool>,
+    /// Origins of values of the base document, as far as they were asked for.
+    pub(crate) base_origins: HashMap<Vec<String>, Option<String>>,
 }
 
 impl<'a> Expansion<'a> {
@@ -146,6 +160,7 @@ impl<'a> Expansion<'a> {
             names: PluginKind::ALL.into_iter().map(|kind| (kind, catalog.names(kind))).collect(),
             resolved: HashMap::new(),
             used: vec![false; layers.below_axes.len()],
+            base_origins: HashMap::new(),
         }
     }
 
@@ -163,7 +178,7 @@ impl<'a> Expansion<'a> {
                     let variant = self.labels.variant(&choice, block.include);
                     let seed = self.labels.seed(&choice);
                     self.points.excluded.push(Excluded { variant, seed, reason, rule });
-                } else if let Some((trial, spec)) = self.trial(choice.clone(), block.include) {
+                } else if let Some((trial, spec)) = self.trial(choice.clone(), block) {
                     // Overrides may have made a point of the grid what the file includes.
                     let twice = |other: &Trial| other.id == trial.id;
                     if block.include.is_some() && layers.axes_changed && self.points.trials.iter().any(twice)
@@ -183,7 +198,7 @@ impl<'a> Expansion<'a> {
     }
 
     /// The document of a point.
-    fn point(&mut self, choice: Vec<usize>) -> Point<'a> {
+    fn point(&mut self, choice: Vec<usize>, block: &'a Block) -> Point<'a> {
         let axes = &self.layers.axes;
         let mut document = self.layers.base.clone();
         let mut replaced = vec![false; axes.len()];
@@ -204,11 +219,11 @@ impl<'a> Expansion<'a> {
                 *used = true;
             }
         }
-        Point { choice, document, replaced, above }
+        Point { choice, block, document, replaced, above }
     }
 
-    fn trial(&mut self, choice: Vec<usize>, include: Option<usize>) -> Option<(Trial, ExperimentSpec)> {
-        let mut point = self.point(choice);
+    fn trial(&mut self, choice: Vec<usize>, block: &'a Block) -> Option<(Trial, ExperimentSpec)> {
+        let mut point = self.point(choice, block);
         let (mut issues, mut pruned) = (Vec::new(), Vec::new());
         let mut document = std::mem::take(&mut point.document);
         self.shape.check(&mut document, &mut issues, &mut pruned);
@@ -262,9 +277,10 @@ impl<'a> Expansion<'a> {
         let trial = Trial {
             id: identity::trial_id(&config),
             index: self.points.trials.len(),
-            variant: self.labels.variant(&point.choice, include),
+            variant: self.labels.variant(&point.choice, block.include),
             axes: chosen.map(|(axis, value)| (axis.name(), value.label.clone())).collect(),
             stage: None,
+            origins: self.origins(&point, &config),
             config,
         };
         Some((trial, spec))
@@ -300,27 +316,37 @@ impl<'a> Expansion<'a> {
 
     /// Where the user set exactly this path at this point, if at all.
     fn exact(&self, point: &Point<'_>, path: &[String], at: At) -> Option<Location> {
+        match self.above_base(point, path, at) {
+            Some(Above::Override(location) | Above::Axis(_, location)) => Some(location),
+            Some(Above::Replaced) => None,
+            None => self.layers.given_in_base(path, at),
+        }
+    }
+
+    /// What has the say about a path at a point, if it is not the base document.
+    pub(crate) fn above_base(&self, point: &Point<'_>, path: &[String], at: At) -> Option<Above<'a>> {
         for entry in point.above.iter().rev() {
             if path.starts_with(&entry.path) && covers(&entry.value, &path[entry.path.len()..]) {
                 let below = if entry.value.is_string() { &[] } else { &path[entry.path.len()..] };
-                return Some(self.layers.location(&entry.given, below, at));
+                return Some(Above::Override(self.layers.location(&entry.given, below, at)));
             }
         }
-        for &axis in self.order.iter().rev() {
-            let value = &self.layers.axes[axis].values[point.choice[axis]];
-            let axis_path = &self.layers.axes[axis].path;
-            if path.starts_with(axis_path) {
-                let below = &path[axis_path.len()..];
+        let layers = self.layers;
+        for &index in self.order.iter().rev() {
+            let axis = &layers.axes[index];
+            let value = &axis.values[point.choice[index]];
+            if path.starts_with(&axis.path) && point.block.names(index) {
+                let below = &path[axis.path.len()..];
                 if covers(&value.value, below) {
-                    let plain = value.value.is_string();
-                    return Some(self.layers.location(&value.given, if plain { &[] } else { below }, at));
+                    let below = if value.value.is_string() { &[] } else { below };
+                    return Some(Above::Axis(axis, layers.location(&value.given, below, at)));
                 }
-                if point.replaced[axis] {
-                    return None;
+                if point.replaced[index] {
+                    return Some(Above::Replaced);
                 }
             }
         }
-        self.layers.given_in_base(path, at)
+        None
     }
 
     /// Adds an error at the place of an issue, or of the nearest table around it.

@@ -85,10 +85,12 @@ pub(crate) fn extend(
     let mut known: Vec<Known> = axes.iter().map(|axis| Known::new(axis, base)).collect();
     let mut positions = Vec::new();
     for include in includes {
-        let mut of_axes = Vec::new();
+        let (mut of_axes, mut named) = (Vec::new(), Vec::new());
         for (axis, known) in axes.iter_mut().zip(&mut known) {
             let fixed = matches!(axis.given, Given::Override(_));
-            let Some(own) = include.axes.iter().find(|own| own.path == axis.path) else {
+            let own = include.axes.iter().find(|own| own.path == axis.path);
+            named.push(fixed || own.is_some());
+            let Some(own) = own else {
                 let value = unset(&axis.path, &axis.given, documents);
                 of_axes.push(vec![if fixed { 0 } else { known.position(axis, value, base) }]);
                 continue;
@@ -99,10 +101,11 @@ pub(crate) fn extend(
             let extra = wanted.into_iter().map(|value| AxisValue { extra: true, ..value });
             of_axes.push(extra.map(|value| known.position(axis, value, base)).collect());
         }
-        positions.push(of_axes);
+        positions.push((of_axes, named));
     }
     // Includes that overrides left without points are gone.
-    let blocks = positions.iter().enumerate().map(|(index, positions)| Block::included(positions, index));
+    let block = |(index, (positions, named)): (usize, (Vec<_>, _))| Block::included(&positions, named, index);
+    let blocks = positions.into_iter().enumerate().map(block);
     blocks.filter(|block| block.size() != Some(0)).collect()
 }
 

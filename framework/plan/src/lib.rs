@@ -10,6 +10,7 @@
 //! - `references`: published numbers and the variants they are about. `tables` reads such lists of tables.
 //! - [`plan`]: [`Plan`], what `expand` makes of all that, with `points`, `labels` and `stages`; `verdict` judges the whole.
 //! - `effective`: what all layers make together, as `toml`; `schema`: what a file may say, for editors.
+//! - `origins`: where each value was given, for trials and for `effective`.
 //! - `spans` and [`errors`]: where in the file something is, and how it is shown.
 //!
 //! The crate is pure but for reading the file and those that it `extends`. It knows neither Burn nor Polars.
@@ -31,6 +32,7 @@ mod identity;
 mod include;
 mod labels;
 mod layers;
+mod origins;
 mod overrides;
 pub mod plan;
 mod points;

@@ -8,6 +8,7 @@ use crate::{
     identity,
 };
 use fovea_records::{PlannedTrial, Reference, RunPlan, StageId, TrialId};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// An experiment, ready to run.
@@ -57,6 +58,8 @@ pub struct RunConfig {
     pub workers: usize,
     /// CPU threads of a worker; 0: all.
     pub threads: usize,
+    /// Whether every trial's curves are written for TensorBoard, too.
+    pub tensorboard: bool,
 }
 
 /// One grid point.
@@ -74,6 +77,8 @@ pub struct Trial {
     pub stage: Option<StageId>,
     /// The resolved configuration.
     pub config: TrialConfig,
+    /// Where each value that is no default was given, by dotted key. No part of the identity.
+    pub origins: BTreeMap<String, String>,
 }
 
 /// A point that is left out.
@@ -114,6 +119,7 @@ impl Plan {
             axes: trial.axes.clone(),
             stage: trial.stage.clone(),
             config: identity::json(&trial.config),
+            origins: trial.origins.clone(),
         });
         RunPlan {
             name: self.name.clone(),

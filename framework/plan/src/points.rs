@@ -10,6 +10,8 @@ pub(crate) struct Block {
     dimensions: Vec<Vec<Vec<(usize, usize)>>>,
     /// The `[[include]]`, counted from 0; `None` for the grid.
     pub(crate) include: Option<usize>,
+    /// For each axis, whether the points name it; the others, and those beyond, have the base document's value.
+    named: Vec<bool>,
 }
 
 impl Block {
@@ -22,15 +24,22 @@ impl Block {
             let option = |position: usize| members.clone().map(|axis| (axis, position)).collect();
             (0..group[0].crossed()).map(option).collect()
         };
-        Self { dimensions: groups(axes).map(dimension).collect(), include: None }
+        let dimensions = groups(axes).map(dimension).collect();
+        Self { dimensions, include: None, named: vec![true; axes.len()] }
     }
 
     /// The points of an `[[include]]`: the positions of each axis.
-    pub(crate) fn included(positions: &[Vec<usize>], include: usize) -> Self {
+    pub(crate) fn included(positions: &[Vec<usize>], named: Vec<bool>, include: usize) -> Self {
         let options = |(axis, positions): (usize, &Vec<usize>)| {
             positions.iter().map(|&position| vec![(axis, position)]).collect()
         };
-        Self { dimensions: positions.iter().enumerate().map(options).collect(), include: Some(include) }
+        let dimensions = positions.iter().enumerate().map(options).collect();
+        Self { dimensions, include: Some(include), named }
+    }
+
+    /// Whether the points name an axis; if not, they have the base document's value.
+    pub(crate) fn names(&self, axis: usize) -> bool {
+        self.named.get(axis).copied().unwrap_or_default()
     }
 
     /// The positions of each axis, of an `[[include]]`.

@@ -103,11 +103,13 @@ pub struct RunSpec {
     pub workers: usize,
     /// CPU threads of a worker; 0: all.
     pub threads: usize,
+    /// Whether every trial's curves are written for TensorBoard, too, to `trials/<id>/tensorboard`.
+    pub tensorboard: bool,
 }
 
 impl Default for RunSpec {
     fn default() -> Self {
-        Self { dir: None, cache: "runs/.cache".to_owned(), workers: 1, threads: 0 }
+        Self { dir: None, cache: "runs/.cache".to_owned(), workers: 1, threads: 0, tensorboard: false }
     }
 }
 

@@ -2,13 +2,15 @@
 
 mod extends;
 mod grammar;
+mod origins;
 mod points;
 mod references;
 mod smoke;
 mod zip;
 
 use crate::{
-    DeviceRequest, Overrides, Plan, PlanErrors, PluginCatalog, PluginConfig, PluginIssue, PluginKind, load,
+    DeviceRequest, Overrides, Plan, PlanErrors, PluginCatalog, PluginConfig, PluginIssue, PluginKind, Trial,
+    load,
 };
 use serde_json::{Map, Value, json};
 use std::cell::Cell;
@@ -112,6 +114,11 @@ fn errors(text: &str) -> String {
 
 fn variants(plan: &Plan) -> Vec<&str> {
     plan.trials.iter().map(|trial| trial.variant.as_str()).collect()
+}
+
+/// The trials, whatever file they are of.
+fn without_origins(plan: &Plan) -> Vec<Trial> {
+    plan.trials.iter().map(|trial| Trial { origins: Default::default(), ..trial.clone() }).collect()
 }
 
 #[test]

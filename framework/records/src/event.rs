@@ -2,6 +2,13 @@
 
 use crate::{MetricRow, StageId, TrialId};
 use serde::{Deserialize, Serialize};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Seconds since the Unix epoch. Only records carry it; no result depends on it.
+#[must_use]
+pub fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+}
 
 /// Numbers of one finished training epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,6 +111,28 @@ pub enum TrialEvent {
     },
 }
 
+impl TrialEvent {
+    /// Whether it only tells how far something is. Ticks are for whoever watches; what is kept are the others, facts.
+    #[must_use]
+    pub fn is_tick(&self) -> bool {
+        matches!(self, Self::Step { .. } | Self::Evaluating { .. } | Self::Localizing { .. })
+    }
+}
+
+/// A line of `events.jsonl`: an event with when it was heard. Lines of older runs have nothing but the event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoggedEvent {
+    /// Seconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<f64>,
+    /// Attempt at the trial, from 1, over all runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<usize>,
+    /// The event.
+    #[serde(flatten)]
+    pub event: TrialEvent,
+}
+
 /// What the orchestrator did, one JSON object a line in `journal.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "kebab-case")]
@@ -157,4 +186,24 @@ pub enum JournalEntry {
         /// Trials failed.
         failed: usize,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logged_event_is_read_with_and_without_its_time() {
+        let event = TrialEvent::Metric(MetricRow::new("test", "accuracy", 0.1 + 0.2, 3));
+        let logged = LoggedEvent { time: Some(1.5), attempt: Some(2), event: event.clone() };
+        let line = serde_json::to_string(&logged).unwrap();
+        assert!(line.starts_with(r#"{"time":1.5,"attempt":2,"event":"metric","split":"test""#), "{line}");
+        assert_eq!(serde_json::from_str::<LoggedEvent>(&line).unwrap(), logged);
+        assert_eq!(serde_json::from_str::<TrialEvent>(&line).unwrap(), event, "older readers go on");
+        let old = serde_json::to_string(&event).unwrap();
+        assert_eq!(
+            serde_json::from_str::<LoggedEvent>(&old).unwrap(),
+            LoggedEvent { time: None, attempt: None, event }
+        );
+    }
 }

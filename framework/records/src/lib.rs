@@ -4,24 +4,34 @@
 //! - [`metrics`]: [`MetricRow`] and the declaration of every metric (label, unit, direction).
 //! - [`event`]: [`TrialEvent`], what a worker says while it computes; [`JournalEntry`], what the orchestrator did.
 //! - [`predictions`]: per-picture outputs, so that a new metric needs no training.
-//! - [`lookup`]: [`find_trial`], a finished trial from what a user types.
+//! - [`progress`]: [`TaskProgress`], how far a task is, for whoever watches.
+//! - [`attempts`]: [`AttemptLog`](attempts::AttemptLog), what a worker wrote to stderr, a file an attempt.
+//! - [`overview`]: [`Overview`](overview::Overview), how far a run is, from its files alone.
+//! - [`lookup`]: [`find_trial`], a finished trial from what a user types; [`locate_trial`], any.
+//! - [`disk`]: [`Usage`], how much is below a folder, and since when.
 //! - [`task`]: [`WorkerTask`], what the orchestrator asks of a worker.
 //! - [`store`]: [`RunStore`], the run directory: locks, atomic writes, DONE markers.
 //!
 //! The crate knows neither Burn nor Polars.
 
+pub mod attempts;
+pub mod disk;
 pub mod event;
 pub mod id;
 pub mod lookup;
 pub mod metrics;
+pub mod overview;
 pub mod predictions;
+pub mod progress;
 pub mod store;
 pub mod task;
 
-pub use event::{EpochSummary, JournalEntry, TrialEvent};
+pub use disk::Usage;
+pub use event::{EpochSummary, JournalEntry, LoggedEvent, TrialEvent, now};
 pub use id::{StageId, TrialId};
-pub use lookup::{LookupError, find_trial};
+pub use lookup::{LookupError, find_trial, locate_trial};
 pub use metrics::{Direction, MetricDef, MetricRow, Unit};
 pub use predictions::{GalleryItem, PredictionRecord, Region};
+pub use progress::{Phase, TaskProgress};
 pub use store::{Done, PlannedTrial, Reference, RunPlan, RunStore, StoreError, TrialOutcome};
 pub use task::{TaskKind, WorkerTask};

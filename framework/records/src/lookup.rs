@@ -1,4 +1,4 @@
-//! A finished trial from what a user types. The main function is [`find_trial`].
+//! A trial from what a user types. The main functions are [`find_trial`], which wants it finished, and [`locate_trial`].
 
 use crate::{Done, RunStore, StoreError, TrialOutcome, store};
 use std::collections::BTreeMap;
@@ -53,17 +53,7 @@ fn listed(trials: &[String]) -> String {
 /// # Errors
 /// When there is none, or several are meant, or it is not finished.
 pub fn find_trial(typed: &Path, run: Option<&Path>) -> Result<PathBuf, LookupError> {
-    let dir = match run {
-        Some(run) => by_prefix(run, &typed.to_string_lossy())?,
-        None if typed.join("trial.toml").is_file() => typed.to_owned(),
-        None if is_run(typed) => by_prefix(typed, "")?,
-        None => {
-            let parent = typed.parent().unwrap_or(Path::new(""));
-            let run = if parent.ends_with("trials") { parent.parent().unwrap_or(parent) } else { parent };
-            let run = if run == Path::new("") { Path::new(".") } else { run };
-            by_prefix(run, &typed.file_name().unwrap_or_default().to_string_lossy())?
-        }
-    };
+    let dir = locate_trial(typed, run)?;
     let unfinished = |state: String| LookupError::Unfinished { dir: dir.clone(), state };
     let marker = dir.join("DONE.json");
     if !marker.is_file() {
@@ -74,6 +64,24 @@ pub fn find_trial(typed: &Path, run: Option<&Path>) -> Result<PathBuf, LookupErr
         TrialOutcome::Done => Ok(dir),
         TrialOutcome::Diverged { message } | TrialOutcome::Failed { message } => {
             Err(unfinished(format!("has no trained weights: {message}")))
+        }
+    }
+}
+
+/// The folder of a trial, finished or not, as [`find_trial`] is told of it. A planned trial's need not exist yet.
+///
+/// # Errors
+/// When there is none, or several are meant.
+pub fn locate_trial(typed: &Path, run: Option<&Path>) -> Result<PathBuf, LookupError> {
+    match run {
+        Some(run) => by_prefix(run, &typed.to_string_lossy()),
+        None if typed.join("trial.toml").is_file() => Ok(typed.to_owned()),
+        None if is_run(typed) => by_prefix(typed, ""),
+        None => {
+            let parent = typed.parent().unwrap_or(Path::new(""));
+            let run = if parent.ends_with("trials") { parent.parent().unwrap_or(parent) } else { parent };
+            let run = if run == Path::new("") { Path::new(".") } else { run };
+            by_prefix(run, &typed.file_name().unwrap_or_default().to_string_lossy())
         }
     }
 }

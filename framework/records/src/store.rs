@@ -5,6 +5,7 @@
 //!   experiment.toml  plan.json  journal.jsonl  lock
 //!   stages/<id>/checkpoint/
 //!   trials/<id>/{trial.toml, events.jsonl, metrics.jsonl, predictions.jsonl, gallery/, checkpoint/, DONE.json}
+//!   trials/<id>/{progress.json, worker.log, tensorboard/}: for whoever watches, no results
 //!   tables/  report/
 //! ```
 //!
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What went wrong with the run directory.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +113,10 @@ pub struct PlannedTrial {
     pub stage: Option<StageId>,
     /// The resolved configuration.
     pub config: serde_json::Value,
+    /// Where each value of the configuration that is no default was given, by dotted key: `experiment.toml:12`,
+    /// `environment FOVEA_SEED`, `command line: seed=3`. No part of the identity. Empty in plans of earlier versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub origins: BTreeMap<String, String>,
 }
 
 /// A published number, to be shown beside the run's own. No part of anything's identity.
@@ -226,7 +232,13 @@ impl RunStore {
             .truncate(false)
             .open(&path)
             .map_err(io("write", &path))?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        // Whoever asks who holds the run has it for a moment.
+        let taken = || flock(&file, FlockOperation::NonBlockingLockExclusive).is_err();
+        let again = || {
+            std::thread::sleep(Duration::from_millis(50));
+            taken()
+        };
+        if taken() && again() {
             let holder = fs::read_to_string(&path).unwrap_or_default();
             let holder = holder.trim();
             let holder = if holder.is_empty() { "unknown" } else { holder };
@@ -235,6 +247,18 @@ impl RunStore {
         file.set_len(0).map_err(io("write", &path))?;
         writeln!(file, "{}", std::process::id()).map_err(io("write", &path))?;
         Ok(RunLock { _file: file })
+    }
+
+    /// The process id of the `fovea run` that holds the lock now; `None` when none does. Changes nothing on disk.
+    #[must_use]
+    pub fn holder(&self) -> Option<String> {
+        let path = self.root.join("lock");
+        let file = File::open(&path).ok()?;
+        if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
+            return None;
+        }
+        let holder = fs::read_to_string(&path).unwrap_or_default().trim().to_owned();
+        Some(if holder.is_empty() { "unknown".to_owned() } else { holder })
     }
 
     /// Writes `plan.json`.
@@ -317,9 +341,15 @@ impl RunStore {
     pub fn mark_done(&self, id: &TrialId, mut done: Done) -> Result<(), StoreError> {
         let dir = self.trial_dir(id);
         done.artefacts = hash_tree(&dir)?;
-        done.artefacts.remove("DONE.json");
+        done.artefacts.retain(|name, _| is_artefact(name));
         write_json(&dir.join("DONE.json"), &done)
     }
+}
+
+/// Whether a file of a trial is a result of it. What is there for whoever watches may go at any time.
+fn is_artefact(name: &str) -> bool {
+    let watched = name.starts_with("progress.json") || name.starts_with("tensorboard/");
+    name != "DONE.json" && !watched && crate::attempts::attempt_of(name).is_none()
 }
 
 /// BLAKE3 of every file below `dir`, by relative path with `/`.
@@ -515,7 +545,9 @@ mod tests {
         let lock = store.lock().unwrap();
         let error = store.lock().unwrap_err().to_string();
         assert!(error.contains(&std::process::id().to_string()), "{error}");
+        assert_eq!(store.holder(), Some(std::process::id().to_string()));
         drop(lock);
+        assert_eq!(store.holder(), None);
         store.lock().unwrap();
     }
 
@@ -540,6 +572,11 @@ mod tests {
         let store = RunStore::new(dir.path());
         let id = TrialId::of("x");
         write_atomic(&store.trial_dir(&id).join("gallery/a.txt"), b"abc").unwrap();
+        for watched in
+            ["worker.log", "worker.1.log", "progress.json.tmp", "tensorboard/events.out.tfevents.1"]
+        {
+            write_atomic(&store.trial_dir(&id).join(watched), b"x").unwrap();
+        }
         assert_eq!(store.done(&id).unwrap(), None);
         let done = Done {
             ended: TrialOutcome::Done,

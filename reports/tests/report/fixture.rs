@@ -79,6 +79,7 @@ fn planned(index: usize, loss: &str, seed: u64) -> PlannedTrial {
             "loss": {"name": loss},
             "training": {"epochs": 6, "warmup_epochs": 2},
         }),
+        origins: Default::default(),
     }
 }
 

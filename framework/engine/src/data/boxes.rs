@@ -68,6 +68,7 @@ impl BoxCache {
             }
         }
         let (new, asked): (Vec<&String>, Vec<ImageView<'_>>) = fresh.into_iter().unzip();
+        tracing::debug!(pictures = views.len(), known = views.len() - asked.len(), "boxes by picture");
         let answers = if asked.is_empty() { Vec::new() } else { localizer.localize(&asked)? };
         let lines: Vec<Line> = new
             .into_iter()

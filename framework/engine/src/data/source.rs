@@ -52,6 +52,17 @@ impl Source {
         let bytes = sample.image.pixels.len() + sample.mask.as_ref().map_or(0, |m| m.pixels.len());
         let fits =
             self.free_bytes.try_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(bytes));
+        if let Err(free) = fits {
+            tracing::trace!(
+                split,
+                index,
+                bytes,
+                free,
+                "decoded pictures do not fit in memory, decoded again"
+            );
+        } else {
+            tracing::trace!(split, index, bytes, "decoded");
+        }
         if let (Some(slot), Ok(_)) = (slot, fits)
             && slot.set(Arc::clone(&sample)).is_err()
         {

@@ -74,7 +74,10 @@ impl Targets {
         let count = source.dataset().len(split).unwrap_or(0);
         let cached = || {
             let cached = store::read_json::<Cached>(&path, "box cache").ok()?;
-            (!with_masks && cached.boxes.len() == count).then(|| Self::new(&cached, None))
+            let usable = !with_masks && cached.boxes.len() == count;
+            usable.then(|| Self::new(&cached, None)).inspect(|_| {
+                tracing::debug!(split, count, path = %path.display(), "target boxes from the cache");
+            })
         };
         if let Some(targets) = cached() {
             return Ok(targets);
@@ -87,6 +90,7 @@ impl Targets {
             Some(key) if !with_masks => Some(BoxCache::open(cache_dir, &key)?),
             _ => None,
         };
+        tracing::debug!(split, count, with_masks, "target boxes are computed");
         let (fresh, masks) = find(source, split, count, localizer, by_picture.as_mut(), with_masks, emit)?;
         if !with_masks {
             store::write_json(&path, &fresh)?;

@@ -24,6 +24,15 @@ use fovea_api::{BoxExtractor, DataError, DynClassifier, Mask, Mode};
 use fovea_plan::TrialConfig;
 use fovea_records::{MetricRow, PredictionRecord};
 use rayon::prelude::*;
+use std::time::Instant;
+
+/// Does a part of the evaluation and says how long it took.
+fn timed<T>(part: &str, split: &str, work: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let result = work();
+    tracing::debug!(part, split, took = ?started.elapsed(), "evaluated");
+    result
+}
 
 /// Measures one network on one data set.
 pub struct Evaluator<'a> {
@@ -82,11 +91,11 @@ impl Evaluator<'_> {
         let splits = self.splits()?;
         let mut evaluation = Evaluation::default();
         for split in &splits {
-            self.accuracy(split, &mut evaluation)?;
+            timed("accuracy", split, || self.accuracy(split, &mut evaluation))?;
         }
         let split = self.noise_split(&splits)?;
-        self.explanations(&split, &mut evaluation)?;
-        self.noise(&split, &mut evaluation)?;
+        timed("explanations", &split, || self.explanations(&split, &mut evaluation))?;
+        timed("noise", &split, || self.noise(&split, &mut evaluation))?;
         Ok(evaluation)
     }
 

@@ -1,13 +1,14 @@
 //! Ranges, `[[exclude]]` and `[[include]]`.
 
-use super::{HEAD, errors, errors_with, plan, plan_with, variants};
+use super::{HEAD, errors, errors_with, plan, plan_with, variants, without_origins};
 
 const AXES: &str = "[axes]\nloss = [\"none\", \"ria\", \"iou\"]\ntraining.beta = [0.5, 1.0]\nseed = [0, 1]\n";
 
 #[test]
 fn a_range_is_the_list_one_would_write() {
-    let of = |values: &str| plan(&format!("[axes]\nseed = [0]\n\"training.beta\" = {values}"));
-    assert_eq!(of("{ range = [0.1, 0.4], steps = 4 }").trials, of("[0.1, 0.2, 0.3, 0.4]").trials);
+    let of =
+        |values: &str| without_origins(&plan(&format!("[axes]\nseed = [0]\n\"training.beta\" = {values}")));
+    assert_eq!(of("{ range = [0.1, 0.4], steps = 4 }"), of("[0.1, 0.2, 0.3, 0.4]"));
     let zipped = plan("[[zip]]\ntraining.alpha = { range = [1, 3], step = 1 }\ntraining.beta = [1, 2, 3]");
     assert_eq!(variants(&zipped), ["alpha=1", "alpha=2", "alpha=3"]);
     let seeds = plan_with(HEAD, &["axes.seed={ range = [0, 4], steps = 5 }"], &[]).unwrap();

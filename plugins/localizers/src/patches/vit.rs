@@ -32,7 +32,7 @@ impl Linear {
         let [input, _] = self.weight.dims();
         Self {
             weight: self.weight.clone().slice([0..input, from..to]),
-            bias: self.bias.clone().slice([from..to]),
+            bias: self.bias.clone().narrow(0, from, to - from),
         }
     }
 }

@@ -1,0 +1,321 @@
+//! Where each trial of a plan stands, and why. The main function is [`standings`], the main type [`Standing`].
+//!
+//! [`TrialStatus`] is what a run acts on; this is what a person wants to know: a trial that is about to be trained
+//! although one of the same name is done says what became different since.
+
+use crate::changes::{Change, changes};
+use crate::ledger::Ledger;
+use crate::status::{TrialStatus, status_of};
+use fovea_records::{PlannedTrial, RunPlan, RunStore, StoreError, TrialId, TrialOutcome};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+/// In one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Word {
+    /// Never begun.
+    New,
+    /// Never begun as it is now; a trial of the same variant and seed was, under another configuration.
+    Stale,
+    /// Begun, and a run holds the directory.
+    Running,
+    /// Begun and not ended; it goes on from its last epoch.
+    Interrupted,
+    /// It ended with an error and will be tried again.
+    Failed,
+    /// Its loss became non-finite; it would do so again.
+    Diverged,
+    /// Marked as done, but an artefact is gone: it runs again.
+    Damaged,
+    /// Done, every artefact in place.
+    Done,
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::New => "new",
+            Self::Stale => "stale",
+            Self::Running => "running",
+            Self::Interrupted => "interrupted",
+            Self::Failed => "failed",
+            Self::Diverged => "diverged",
+            Self::Damaged => "damaged",
+            Self::Done => "done",
+        })
+    }
+}
+
+/// Where a trial stands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Standing {
+    /// In one word.
+    pub status: Word,
+    /// Why, in words; nothing for what is new, running or done.
+    pub reason: Option<String>,
+    /// When it ended, or was begun if it has not ended; seconds since the Unix epoch.
+    pub time: Option<f64>,
+    /// Epochs that need not be trained again.
+    pub epochs_done: usize,
+    /// The trial of the same variant and seed that it takes the place of, if it is stale.
+    pub earlier: Option<TrialId>,
+    /// What is different from that trial.
+    pub changes: Vec<Change>,
+}
+
+impl Standing {
+    /// Whether a run has to do something.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        !matches!(self.status, Word::Done | Word::Diverged)
+    }
+}
+
+/// Where every trial of the plan stands, in plan order. Changes nothing on disk.
+///
+/// # Errors
+/// When the journal or a DONE marker cannot be read.
+pub fn standings(plan: &RunPlan, store: &RunStore) -> Result<Vec<Standing>, StoreError> {
+    let ledger = Ledger::read(store)?;
+    let held = store.holder().is_some();
+    let earlier = Earlier::read(plan, store);
+    plan.trials.iter().map(|trial| standing(trial, store, &ledger, held, &earlier)).collect()
+}
+
+fn standing(
+    trial: &PlannedTrial,
+    store: &RunStore,
+    ledger: &Ledger,
+    held: bool,
+    earlier: &Earlier,
+) -> Result<Standing, StoreError> {
+    let past = ledger.of(&trial.id);
+    let mut standing = Standing {
+        status: Word::New,
+        reason: None,
+        time: past.ended.as_ref().map(|end| end.time).or(past.last_started),
+        epochs_done: 0,
+        earlier: None,
+        changes: Vec::new(),
+    };
+    let failed = past.ended.map(|end| end.outcome);
+    let (word, reason) = match status_of(&trial.id, store)? {
+        TrialStatus::Done => (Word::Done, None),
+        TrialStatus::Diverged(message) => (Word::Diverged, Some(message)),
+        TrialStatus::Damaged(message) => (Word::Damaged, Some(message)),
+        TrialStatus::New | TrialStatus::Interrupted => {
+            standing.epochs_done = epochs_done(&store.trial_dir(&trial.id));
+            let epochs = &trial.config["training"]["epochs"];
+            let progress = format!("{} of {epochs} epochs are done", standing.epochs_done);
+            match failed {
+                Some(TrialOutcome::Failed { message }) if standing.epochs_done > 0 => {
+                    (Word::Failed, Some(format!("{message} ({progress})")))
+                }
+                Some(TrialOutcome::Failed { message }) => (Word::Failed, Some(message)),
+                _ if past.last_started.is_none() && standing.epochs_done == 0 => (Word::New, None),
+                _ if held => (Word::Running, None),
+                _ => (Word::Interrupted, Some(progress)),
+            }
+        }
+    };
+    standing.status = word;
+    standing.reason = reason;
+    if word == Word::New
+        && let Some((id, changes)) = earlier.of(trial)
+    {
+        standing.status = Word::Stale;
+        standing.reason = Some(said(&changes));
+        standing.earlier = Some(id);
+        standing.changes = changes;
+    }
+    Ok(standing)
+}
+
+fn said(changes: &[Change]) -> String {
+    if changes.is_empty() {
+        return "this version of Fovea names the same configuration otherwise".to_owned();
+    }
+    changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Epochs of the newest checkpoint.
+fn epochs_done(dir: &Path) -> usize {
+    let entries = fs::read_dir(dir.join("checkpoint")).into_iter().flatten().flatten();
+    let whole = entries.filter(|entry| entry.path().join("progress.json").exists());
+    let epoch = |name: &str| name.strip_prefix("epoch-")?.parse().ok();
+    whole.filter_map(|entry| epoch(&entry.file_name().to_string_lossy())).max().unwrap_or(0)
+}
+
+/// A trial that is in the run directory and not in the plan.
+struct EarlierTrial {
+    id: TrialId,
+    /// Label in the last plan, if it is in that.
+    variant: Option<String>,
+    config: Value,
+}
+
+/// Trials of earlier plans that were begun, by seed.
+struct Earlier {
+    axes: Vec<String>,
+    by_seed: HashMap<u64, Vec<EarlierTrial>>,
+}
+
+impl Earlier {
+    /// What cannot be read is left out: it cannot explain anything.
+    fn read(plan: &RunPlan, store: &RunStore) -> Self {
+        let planned: HashSet<&str> = plan.trials.iter().map(|trial| trial.id.as_str()).collect();
+        let last = store.read_plan().map(|plan| plan.trials).unwrap_or_default();
+        let last: HashMap<&str, &PlannedTrial> = last.iter().map(|t| (t.id.as_str(), t)).collect();
+        let mut by_seed: HashMap<u64, Vec<EarlierTrial>> = HashMap::new();
+        for entry in fs::read_dir(store.root().join("trials")).into_iter().flatten().flatten() {
+            let (name, dir) = (entry.file_name(), entry.path());
+            let name = name.to_string_lossy();
+            let begun = dir.join("DONE.json").exists() || dir.join("events.jsonl").exists();
+            if planned.contains(&*name) || !begun {
+                continue;
+            }
+            let Ok(id) = serde_json::from_value(Value::from(&*name)) else { continue };
+            let Some(config) = read_config(&dir) else { continue };
+            let variant = last.get(&*name).map(|trial| trial.variant.clone());
+            let seed = config["seed"].as_u64().unwrap_or_default();
+            by_seed.entry(seed).or_default().push(EarlierTrial { id, variant, config });
+        }
+        Self { axes: plan.axes.clone(), by_seed }
+    }
+
+    /// The trial that this one takes the place of: of the same seed, and either the same variant in the last plan or
+    /// the same values of all axes; of several, the one that is least different.
+    fn of(&self, trial: &PlannedTrial) -> Option<(TrialId, Vec<Change>)> {
+        let candidates = self.by_seed.get(&trial.seed)?.iter().filter(|earlier| {
+            earlier.variant.as_ref() == Some(&trial.variant)
+                || self.axes.iter().all(|axis| at(&earlier.config, axis) == at(&trial.config, axis))
+        });
+        candidates
+            .map(|earlier| (earlier.id.clone(), changes(&earlier.config, &trial.config)))
+            .min_by_key(|(id, changes)| (changes.len(), id.clone()))
+    }
+}
+
+/// The `trial.toml` of a folder as JSON; unlike the typed one, also that of another version.
+pub(crate) fn read_config(dir: &Path) -> Option<Value> {
+    toml_edit::de::from_str(&fs::read_to_string(dir.join("trial.toml")).ok()?).ok()
+}
+
+/// The value of an axis in a resolved configuration. Of a plugin only its name and own keys count: its version and its
+/// data may be what changed.
+fn at(config: &Value, axis: &str) -> Value {
+    let mut keys = axis.split('.');
+    let section = &config[keys.next().unwrap_or_default()];
+    let plugin = section["fingerprint"].is_string();
+    let rest: Vec<&str> = keys.collect();
+    match (plugin, rest.as_slice()) {
+        (true, [] | ["name"]) => section["name"].clone(),
+        (true, below) => below.iter().fold(&section["config"], |value, key| &value[*key]).clone(),
+        (false, below) => below.iter().fold(section, |value, key| &value[*key]).clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fovea_records::{Done, JournalEntry, store};
+    use serde_json::json;
+    use std::collections::BTreeMap;
+
+    fn planned(loss: &str, epochs: usize) -> PlannedTrial {
+        let plugin = json!({ "name": loss, "config": {}, "fingerprint": "v1" });
+        let config = json!({ "seed": 0, "loss": plugin, "training": { "epochs": epochs } });
+        PlannedTrial {
+            id: TrialId::of(&config.to_string()),
+            index: 0,
+            variant: format!("loss={loss}"),
+            seed: 0,
+            axes: Vec::new(),
+            stage: None,
+            config,
+            origins: BTreeMap::new(),
+        }
+    }
+
+    fn plan(epochs: usize) -> RunPlan {
+        RunPlan {
+            name: "x".to_owned(),
+            question: None,
+            smoke: false,
+            axes: vec!["loss".to_owned(), "seed".to_owned()],
+            label_axes: Vec::new(),
+            command: String::new(),
+            baseline: None,
+            references: Vec::new(),
+            trials: ["none", "ria"].map(|loss| planned(loss, epochs)).to_vec(),
+        }
+    }
+
+    fn leave(store: &RunStore, trial: &PlannedTrial) {
+        let text = toml_edit::ser::to_string_pretty(&trial.config).unwrap();
+        store::write_atomic(&store.trial_dir(&trial.id).join("trial.toml"), text.as_bytes()).unwrap();
+    }
+
+    fn done(store: &RunStore, trial: &PlannedTrial) {
+        leave(store, trial);
+        let done = Done {
+            ended: TrialOutcome::Done,
+            version: "0".to_owned(),
+            device: "cpu".to_owned(),
+            train_seconds: 1.0,
+            eval_seconds: 1.0,
+            artefacts: BTreeMap::new(),
+        };
+        store.mark_done(&trial.id, done).unwrap();
+    }
+
+    #[test]
+    fn a_trial_whose_configuration_changed_is_stale_and_says_what() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = RunStore::new(dir.path());
+        let (old, new) = (plan(12), plan(14));
+        assert!(standings(&old, &store).unwrap().iter().all(|s| s.status == Word::New));
+        store.write_plan(&old).unwrap();
+        done(&store, &old.trials[0]);
+        assert_eq!(standings(&old, &store).unwrap()[0].status, Word::Done);
+        for _ in 0..2 {
+            let found = standings(&new, &store).unwrap();
+            assert_eq!(found[0].status, Word::Stale);
+            assert_eq!(found[0].reason.as_deref(), Some("training.epochs 12 -> 14"));
+            assert_eq!(found[0].earlier.as_ref(), Some(&old.trials[0].id));
+            assert_eq!(found[1].status, Word::New, "it was never begun");
+            // Once the new plan is the last one, the values of the axes tell.
+            store.write_plan(&new).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_failure_says_what_and_when_and_an_interruption_how_far() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = RunStore::new(dir.path());
+        let plan = plan(12);
+        let id = plan.trials[0].id.clone();
+        let started = JournalEntry::TrialStarted { time: 1.0, trial: id.clone(), attempt: 1 };
+        store::append_line(&dir.path().join("journal.jsonl"), &started).unwrap();
+        let checkpoint = store.trial_dir(&id).join("checkpoint/epoch-00005/progress.json");
+        store::write_atomic(&checkpoint, b"{}").unwrap();
+        let of = |plan: &RunPlan| standings(plan, &store).unwrap().remove(0);
+        assert_eq!((of(&plan).status, of(&plan).epochs_done), (Word::Interrupted, 5));
+        assert_eq!(of(&plan).reason.as_deref(), Some("5 of 12 epochs are done"));
+        let lock = store.lock().unwrap();
+        assert_eq!(of(&plan).status, Word::Running);
+        drop(lock);
+        let outcome = TrialOutcome::Failed { message: "no memory".to_owned() };
+        let ended = JournalEntry::TrialFinished { time: 9.0, trial: id, outcome, seconds: 8.0 };
+        store.journal(&ended).unwrap();
+        let failed = of(&plan);
+        assert_eq!((failed.status, failed.time), (Word::Failed, Some(9.0)));
+        assert_eq!(failed.reason.as_deref(), Some("no memory (5 of 12 epochs are done)"));
+        assert!(failed.is_pending());
+    }
+}

@@ -1,0 +1,83 @@
+//! Where each value was given, for whoever asks why it is what it is: of a trial with [`Expansion::origins`], of the
+//! document without axes with [`Layers::origin`].
+//!
+//! What has no origin is a default. Origins are kept beside a trial and never enter its identity.
+
+use crate::errors::{At, Location};
+use crate::expand::{Above, Expansion, Point};
+use crate::layers::Layers;
+use crate::spans::join;
+use crate::{PluginKind, TrialConfig, identity};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+impl Expansion<'_> {
+    /// Origin of every value of a trial's configuration that is no default, by dotted key.
+    pub(crate) fn origins(&mut self, point: &Point<'_>, config: &TrialConfig) -> BTreeMap<String, String> {
+        let mut leaves = Vec::new();
+        if let Value::Object(sections) = identity::json(config) {
+            for (key, value) in &sections {
+                let path = vec![key.clone()];
+                if PluginKind::from_key(key).is_some() {
+                    leaves.push(join(&path, "name"));
+                    collect(&value["config"], &path, &mut leaves);
+                } else {
+                    collect(value, &path, &mut leaves);
+                }
+            }
+        }
+        let mut origins = BTreeMap::new();
+        for path in leaves {
+            if let Some(origin) = self.origin(point, &path) {
+                origins.insert(path.join("."), origin);
+            }
+        }
+        origins
+    }
+
+    fn origin(&mut self, point: &Point<'_>, path: &[String]) -> Option<String> {
+        match self.above_base(point, path, At::Value) {
+            Some(Above::Override(location)) => return Some(text(&location)),
+            Some(Above::Axis(axis, location)) => {
+                return Some(format!("axis {}, {}", axis.name(), text(&location)));
+            }
+            Some(Above::Replaced) => return None,
+            None => {}
+        }
+        // Figment looks each key up anew; the base document is the same at every point of the grid.
+        let layers = self.layers;
+        let base = self.base_origins.entry(path.to_vec());
+        base.or_insert_with(|| layers.origin(path)).clone()
+    }
+}
+
+impl Layers {
+    /// Origin of a value of the base document, unless it is a default.
+    pub(crate) fn origin(&self, path: &[String]) -> Option<String> {
+        self.given_in_base(path, At::Value).as_ref().map(text)
+    }
+}
+
+/// Paths of the values below a table; a list is a value.
+fn collect(value: &Value, path: &[String], leaves: &mut Vec<Vec<String>>) {
+    match value {
+        Value::Object(table) => {
+            for (key, value) in table {
+                collect(value, &join(path, key), leaves);
+            }
+        }
+        _ => leaves.push(path.to_vec()),
+    }
+}
+
+/// `experiment.toml:12`, `environment FOVEA_SEED`, `command line: seed=3`.
+pub(crate) fn text(location: &Location) -> String {
+    match location {
+        Location::File { path, line, .. } => format!("{}:{line}", path.display()),
+        Location::Override(given) => match given.strip_prefix("environment: ") {
+            Some(variable) => format!("environment {}", variable.split('=').next().unwrap_or(variable)),
+            None => given.clone(),
+        },
+        Location::Path(path) => path.display().to_string(),
+    }
+}
