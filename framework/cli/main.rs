@@ -4,7 +4,9 @@
 
 mod bench;
 mod built_in;
+mod config;
 mod data;
+mod excluded;
 mod exit;
 mod explain;
 mod export;
@@ -22,6 +24,7 @@ mod plugins;
 mod progress;
 mod report;
 mod run;
+mod schema;
 mod settings;
 mod show;
 mod signals;
@@ -54,6 +57,10 @@ enum Command {
     Run(run::Args),
     /// List the trials of an experiment: what is done, what a run would do and why, and how long that takes.
     Plan(plan::Args),
+    /// Print an experiment as the plan sees it: defaults filled in, changes applied.
+    Config(config::Args),
+    /// Print the JSON Schema of experiments with every plugin, for editors.
+    Schema,
     /// List runs, or the trials of one.
     Ls(ls::Args),
     /// Show one trial: its configuration and where each value came from, how it went, what it left.
@@ -100,6 +107,8 @@ fn dispatch(command: Command, messages: WorkerMessages) -> Outcome {
         Command::Status(args) => status::main(&args),
         Command::Logs(args) => logs::main(&args),
         Command::Plan(args) => plan::main(&args),
+        Command::Config(args) => config::main(&args),
+        Command::Schema => schema::main(),
         Command::Ls(args) => ls::main(&args),
         Command::Show(args) => show::main(&args),
         Command::Gc(args) => gc::main(&args),

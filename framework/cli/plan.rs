@@ -15,26 +15,31 @@ use std::time::Instant;
 pub(crate) struct Args {
     /// The experiment, a TOML file.
     file: PathBuf,
-    /// Changes to it: `training.epochs=3`, `loss=ria`, `axes.seed=[0,1,2]`.
+    /// Changes to it: `training.epochs=3`, `loss=ria`, `seed=0,1,2` (an axis),
+    /// `seed=range(0,3)`, `+KEY=VALUE` (only if the file lacks it), `~KEY` (removes it).
     #[arg(value_name = "KEY=VALUE")]
     overrides: Vec<String>,
     /// Apply the experiment's `[smoke]`, which makes it tiny; as with `fovea run --smoke`.
     #[arg(long)]
     smoke: bool,
+    /// List every point that an `[[exclude]]` leaves out, not only how many.
+    #[arg(long)]
+    excluded: bool,
     /// Measure a few training steps of each model, input size and batch size that no earlier trial tells the time of.
     #[arg(long)]
     probe: bool,
     /// Print JSON, with keys that stay: `fovea plan --help` lists them.
     ///
     /// The document has name, question, dir, smoke, command, device, workers, locked_by (a process id), pending, trials,
-    /// stages, estimate {seconds, low, high, unknown, samples}, probes.
+    /// stages, excluded, estimate {seconds, low, high, unknown, samples}, probes.
     ///
     /// A trial has index, id, variant, seed, axes {key: label}, status (new, stale, running, interrupted, failed,
     /// diverged, damaged, done), reason, time (seconds since 1970), epochs, epochs_done, earlier (the id that it takes the
     /// place of), changes [{kind, key, plugin, from, to, text}], stage, shares_with [ids], estimate {seconds, low, high,
     /// basis}.
     ///
-    /// A stage has id, epochs, done, trials [ids], estimate. What is unknown or absent is null.
+    /// A stage has id, epochs, done, trials [ids], estimate. A point that an `[[exclude]]` leaves out has variant, seed,
+    /// reason, rule (where it stands: file:line:column). What is unknown or absent is null.
     #[arg(long)]
     json: bool,
 }
@@ -80,7 +85,7 @@ pub(crate) fn main(args: &Args) -> Outcome {
     if args.json {
         print(&format!("{:#}\n", plan_text::json(&plan, &store, &standings, &foreseen)));
     } else {
-        print(&plan_text::text(&plan, &store, &standings, &foreseen));
+        print(&plan_text::text(&plan, &store, &standings, &foreseen, args.excluded));
     }
     Ok(Exit::Success)
 }

@@ -1,5 +1,6 @@
 //! What `fovea plan` prints: for reading, and as JSON.
 
+use crate::excluded;
 use crate::foresee::{Foreseen, Probed};
 use crate::words::{ago, duration, plural, table};
 use fovea_orchestrator::estimate::{Basis, Seconds, TaskEstimate};
@@ -13,8 +14,14 @@ use std::fmt::Write as _;
 /// Trials that a reason names one by one.
 const NAMED: usize = 3;
 
-/// For reading.
-pub(crate) fn text(plan: &Plan, store: &RunStore, standings: &[Standing], foreseen: &Foreseen) -> String {
+/// For reading; with `every_excluded` also each point that is left out.
+pub(crate) fn text(
+    plan: &Plan,
+    store: &RunStore,
+    standings: &[Standing],
+    foreseen: &Foreseen,
+    every_excluded: bool,
+) -> String {
     let smoke = if plan.smoke { "smoke run, " } else { "" };
     let mut text =
         format!("{}: {smoke}{} trials in {}\n", plan.name, plan.trials.len(), plan.run.dir.display());
@@ -49,6 +56,10 @@ pub(crate) fn text(plan: &Plan, store: &RunStore, standings: &[Standing], forese
         text += &table(&["stage", ">epochs", ">trials", "status", ">time"], &rows);
     }
     text += &reasons(plan, standings);
+    if !plan.excluded.is_empty() {
+        text.push('\n');
+        text += &excluded::listing(plan, every_excluded);
+    }
     let pending = standings.iter().filter(|s| s.is_pending()).count();
     let _ = writeln!(text, "\n{pending} to run, {} shared warm-up stages", plan.stages.len());
     if pending > 0 {
@@ -164,7 +175,7 @@ pub(crate) fn json(plan: &Plan, store: &RunStore, standings: &[Standing], forese
         "name": plan.name, "question": plan.question, "dir": plan.run.dir, "smoke": plan.smoke,
         "command": plan.command, "device": plan.device.to_string(), "workers": plan.run.workers,
         "locked_by": store.holder(), "pending": standings.iter().filter(|s| s.is_pending()).count(),
-        "trials": trials, "stages": stages.collect::<Vec<_>>(),
+        "trials": trials, "stages": stages.collect::<Vec<_>>(), "excluded": excluded::json(plan),
         "estimate": {
             "seconds": total.map(|t| t.seconds), "low": total.map(|t| t.low), "high": total.map(|t| t.high),
             "unknown": estimate.unknown, "samples": estimate.samples,

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Args {
     /// The experiment, a TOML file.
     file: PathBuf,
-    /// Changes to it: `training.epochs=3`, `loss=ria`, `device=cuda:0`, `axes.seed=[0,1,2]`.
+    /// Changes to it: `training.epochs=3`, `loss=ria`, `device=cuda:0`, `seed=0,1,2` (an axis),
+    /// `seed=range(0,3)`, `+KEY=VALUE` (only if the file lacks it), `~KEY` (removes it).
     #[arg(value_name = "KEY=VALUE")]
     overrides: Vec<String>,
     /// Apply the experiment's `[smoke]`, which makes it tiny, to see that it runs; the run goes to `runs/NAME-smoke`.

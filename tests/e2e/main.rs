@@ -7,6 +7,7 @@ mod errors;
 mod experiment;
 mod explain;
 mod export;
+mod grammar;
 mod harness;
 mod keeping;
 mod localize;

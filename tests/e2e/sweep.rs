@@ -110,7 +110,7 @@ fn every_shipped_experiment_plans_and_opens_with_its_question_and_command() {
     let mut seen = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
+        if path.extension().is_none_or(|extension| extension != "toml") {
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();

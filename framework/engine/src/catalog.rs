@@ -3,7 +3,7 @@
 use fovea_api::Registry;
 use fovea_api::registry::{Entry, nearest};
 use fovea_plan::{PluginCatalog, PluginConfig, PluginIssue, PluginKind};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::path::PathBuf;
 
 /// Lets the plan, which knows no plugins, check their tables.
@@ -63,6 +63,12 @@ impl PluginCatalog for Catalog {
 
     fn names(&self, kind: PluginKind) -> Vec<String> {
         self.registry.names(kind_of(kind))
+    }
+
+    fn schema(&self, kind: PluginKind, name: &str) -> Value {
+        self.registry
+            .get(kind_of(kind), name)
+            .map_or_else(|_| Value::Object(Map::new()), |entry| entry.schema.clone())
     }
 }
 

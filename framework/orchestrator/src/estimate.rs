@@ -318,6 +318,10 @@ mod tests {
         fn names(&self, _: PluginKind) -> Vec<String> {
             ["d", "m", "ground-truth", "threshold", "none", "ria"].map(str::to_owned).to_vec()
         }
+
+        fn schema(&self, _: PluginKind, _: &str) -> Value {
+            Value::Bool(true)
+        }
     }
 
     const TEXT: &str = "dataset = \"d\"\nmodel = \"m\"\nrun.threads = 1\nrun.workers = 2\n\

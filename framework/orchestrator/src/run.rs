@@ -385,6 +385,7 @@ mod tests {
             baseline: None,
             references: Vec::new(),
             trials,
+            excluded: Vec::new(),
             stages: Vec::new(),
             command: String::new(),
             source: String::new(),

@@ -3,10 +3,12 @@
 use crate::PluginKind;
 use crate::catalog::plugin_table;
 use crate::errors::{At, Issue};
+use crate::ranges;
 use crate::shape::{Shape, found};
 use crate::spans::{Source, join};
 use crate::spec::NOT_OF_A_TRIAL;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 
 /// Where an axis or one of its values was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub(crate) struct AxisValue {
     /// How the value is shown. Set by [`Axis::label`].
     pub(crate) label: String,
     pub(crate) given: Given,
+    /// Whether only an `[[include]]` has it; such values stand last.
+    pub(crate) extra: bool,
 }
 
 /// A key of the document that takes several values in turn.
@@ -65,6 +69,24 @@ impl Axis {
         PluginKind::of_path(&self.path)
     }
 
+    /// How many of its values the cross product takes.
+    pub(crate) fn crossed(&self) -> usize {
+        self.values.iter().take_while(|value| !value.extra).count()
+    }
+
+    /// A value as the file would have it: with the label that it would not have by itself. `base` is the document
+    /// without axes.
+    pub(crate) fn written(&self, position: usize, base: &Value) -> Value {
+        let AxisValue { value, label: own, .. } = &self.values[position];
+        let mut value = value.clone();
+        let base = self.path.iter().try_fold(base, |value, key| value.get(key)).and_then(Value::as_object);
+        let usual = label(&value, base, self.plugin().is_some());
+        if let Some(table) = value.as_object_mut().filter(|_| *own != usual) {
+            table.insert("label".to_owned(), Value::String(own.clone()));
+        }
+        value
+    }
+
     /// The positions of the values that a user means by `wanted`: those that are equal to it or have it as label, else
     /// those of the plugin of this name.
     pub(crate) fn matching(&self, wanted: &Value) -> Vec<usize> {
@@ -90,6 +112,7 @@ impl Axis {
         let mut problems = Vec::new();
         let base = self.path.iter().try_fold(base, |value, key| value.get(key)).and_then(Value::as_object);
         let is_plugin = self.plugin().is_some();
+        let mut earlier: HashMap<String, usize> = HashMap::new();
         for index in 0..self.values.len() {
             let entry = &mut self.values[index];
             let given = entry.value.as_object_mut().and_then(|table| table.shift_remove("label"));
@@ -104,7 +127,7 @@ impl Axis {
                 None => label(&entry.value, base, is_plugin),
             };
             let label = self.values[index].label.clone();
-            let twin = self.values[..index].iter().find(|earlier| earlier.label == label);
+            let twin = earlier.get(&label).map(|&twin| &self.values[twin]);
             // In a [[zip]] the other keys may tell equal values apart.
             if let Some(first) = twin.filter(|_| self.zip.is_none()) {
                 // Equal values are told apart by nothing; different ones would be averaged together.
@@ -115,6 +138,7 @@ impl Axis {
                 let issue = Issue::new(key(self.zip, &self.path), At::Value, message);
                 problems.push(Located { given: self.values[index].given.clone(), issue });
             }
+            earlier.entry(label).or_insert(index);
         }
         problems
     }
@@ -134,20 +158,13 @@ pub(crate) fn read(
     zip: Option<usize>,
     source: &Source,
 ) -> (Vec<Axis>, Vec<Located>) {
-    if !table.is_object() {
+    let Some(table) = table.as_object() else {
         let message = "expected a table with one list per axis";
         let issue = Issue::new(key(zip, &[]), At::Value, message);
         return (Vec::new(), vec![Located { given: given.clone(), issue }]);
-    }
-    let mut found = Vec::new();
-    flatten(table, &[], &mut found);
-    // TOML groups `a.x`, `b`, `a.y` by table; the order of the text is the order of the axes.
-    found.sort_by_key(|(keys, _)| match given.below(keys) {
-        Given::File(path) => source.position(&path),
-        Given::Override(_) => 0,
-    });
+    };
     let (mut axes, mut problems) = (Vec::new(), Vec::new());
-    for (keys, value) in found {
+    for (keys, value) in leaves(table, given, source, ranges::is_range) {
         match axis(&keys, value, given.below(&keys), zip) {
             Ok(axis) => axes.push(axis),
             Err(problem) => problems.push(problem),
@@ -156,15 +173,41 @@ pub(crate) fn read(
     (axes, problems)
 }
 
-fn flatten<'a>(value: &'a Value, path: &[String], found: &mut Vec<(Vec<String>, &'a Value)>) {
-    match value {
-        Value::Object(table) => {
-            for (key, value) in table {
-                flatten(value, &join(path, key), found);
+/// The values of a table and of the tables in it, each with its keys, in the order of the text: TOML groups `a.x`, `b`,
+/// `a.y` by table. Tables that are `whole` are values.
+pub(crate) fn leaves<'a>(
+    table: &'a Map<String, Value>,
+    given: &Given,
+    source: &Source,
+    whole: impl Fn(&Map<String, Value>) -> bool,
+) -> Vec<(Vec<String>, &'a Value)> {
+    let mut found = every_leaf(table, whole);
+    found.sort_by_key(|(keys, _)| match given.below(keys) {
+        Given::File(path) => source.position(&path),
+        Given::Override(_) => (0, 0),
+    });
+    found
+}
+
+/// As [`leaves`], of a table whose order does not matter and whose every table is open.
+pub(crate) fn leaves_of(table: &Map<String, Value>) -> Vec<(Vec<String>, &Value)> {
+    every_leaf(table, |_| false)
+}
+
+fn every_leaf(
+    table: &Map<String, Value>,
+    whole: impl Fn(&Map<String, Value>) -> bool,
+) -> Vec<(Vec<String>, &Value)> {
+    let (mut open, mut found) = (vec![(Vec::new(), table)], Vec::new());
+    while let Some((path, table)) = open.pop() {
+        for (key, value) in table {
+            match value {
+                Value::Object(inner) if !whole(inner) => open.push((join(&path, key), inner)),
+                _ => found.push((join(&path, key), value)),
             }
         }
-        _ => found.push((path.to_vec(), value)),
     }
+    found
 }
 
 /// An axis from its keys below `axes` or a `zip`, and its list.
@@ -179,13 +222,22 @@ pub(crate) fn axis(
         let issue = Issue::new(key(zip, &path), at, message).help(help);
         Located { given: given.clone(), issue }
     };
-    let Value::Array(list) = value else {
+    let range = match value {
+        Value::Object(table) if ranges::is_range(table) => {
+            let values = ranges::expand(table).map_err(|mut issue| {
+                let given = given.below(&issue.path);
+                issue.path = key(zip, &path);
+                Located { given, issue }
+            });
+            Some(values?)
+        }
+        _ => None,
+    };
+    let Some(list) = range.as_ref().or(value.as_array()) else {
         let message = format!("an axis is a list of values, found {}", found(value));
-        return Err(problem(
-            At::Value,
-            message,
-            Some("put [ ] around it, or set the key outside [axes]".to_owned()),
-        ));
+        let help =
+            "put [ ] around it, or set the key outside [axes]; a range is { range = [0.0, 1.0], steps = 5 }";
+        return Err(problem(At::Value, message, Some(help.to_owned())));
     };
     if list.is_empty() {
         let help = "give it at least one value, or remove it".to_owned();
@@ -199,9 +251,13 @@ pub(crate) fn axis(
         let message = format!("`{}` is no part of a trial, so it cannot be an axis", path.join("."));
         return Err(problem(At::Key, message, None));
     }
-    let values = list.iter().enumerate().filter(|(_, value)| !value.is_null()).map(|(index, value)| {
-        AxisValue { value: value.clone(), label: String::new(), given: given.below(&[index.to_string()]) }
-    });
+    let values =
+        list.iter().enumerate().filter(|(_, value)| !value.is_null()).map(|(index, value)| AxisValue {
+            value: value.clone(),
+            label: String::new(),
+            given: given.below(&[index.to_string()]),
+            extra: false,
+        });
     let values = values.collect();
     let (path, values) = plugin_name(path, values);
     let shown = path != ["seed"];
@@ -240,7 +296,9 @@ pub(crate) fn key(zip: Option<usize>, path: &[String]) -> Vec<String> {
 
 /// How a value is shown: what of it differs from the base.
 fn label(value: &Value, base: Option<&Map<String, Value>>, is_plugin: bool) -> String {
-    let Value::Object(table) = value else { return plain(value) };
+    let Value::Object(table) = value else {
+        return if value.is_null() { "default".to_owned() } else { plain(value) };
+    };
     let own_name = table.get("name").and_then(Value::as_str);
     let base_name = base.and_then(|base| base.get("name")).and_then(Value::as_str);
     // Another plugin replaces the base table, so nothing of the base is there to be equal to.

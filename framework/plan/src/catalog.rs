@@ -89,4 +89,7 @@ pub trait PluginCatalog {
 
     /// Registered names of a kind, in the order in which to show them.
     fn names(&self, kind: PluginKind) -> Vec<String>;
+
+    /// JSON Schema of the table of a registered plugin, without `name`.
+    fn schema(&self, kind: PluginKind, name: &str) -> Value;
 }

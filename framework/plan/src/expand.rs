@@ -1,26 +1,27 @@
 //! From layers to grid points to trials. The main type is `Expansion`.
 
-use crate::axes::{self, Axis};
+use crate::axes::Axis;
 use crate::check;
 use crate::errors::{At, Issue, Location, PlanError, did_you_mean};
-use crate::grid::groups;
+use crate::exclude::{self, Rule};
+use crate::labels::Labels;
 use crate::layers::{self, Layers};
 use crate::overrides::Override;
-use crate::plan::{Plan, RunConfig, Stage, Trial};
+use crate::plan::{Excluded, Plan, RunConfig, Trial};
+use crate::points::Block;
 use crate::references;
 use crate::shape::Shape;
 use crate::spec::ExperimentSpec;
+use crate::stages;
+use crate::verdict;
 use crate::{
     DeviceRequest, PlanErrors, PluginCatalog, PluginConfig, PluginIssue, PluginKind, TrialConfig, identity,
 };
-use fovea_records::{StageId, TrialId};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
-/// Grids larger than this are a mistake.
-const MOST_TRIALS: u128 = 100_000;
 /// Nobody reads more errors than this at once.
-const MOST_ERRORS: usize = 64;
+pub(crate) const MOST_ERRORS: usize = 64;
 
 /// Plans every grid point. `errors` holds what was found before.
 pub(crate) fn expand(
@@ -29,42 +30,35 @@ pub(crate) fn expand(
     catalog: &dyn PluginCatalog,
     mut errors: Vec<PlanError>,
 ) -> Result<Plan, PlanErrors> {
-    let size =
-        groups(&layers.axes).try_fold(1u128, |size, group| size.checked_mul(group[0].values.len() as u128));
-    let size = match size {
-        Some(size) if size <= MOST_TRIALS => size as usize,
-        _ => {
-            errors.push(too_large(layers, size));
-            return Err(PlanErrors::new(errors));
-        }
-    };
+    let sizes = layers.blocks.iter().map(Block::size);
+    let size = sizes.into_iter().try_fold(0u128, |sum, size| sum.checked_add(size?));
+    if size.is_none_or(|size| size > verdict::MOST_TRIALS) {
+        errors.push(verdict::too_large(layers, size));
+        return Err(PlanErrors::new(errors));
+    }
     let mut expansion = Expansion::new(layers, shape, catalog, errors);
-    let mut trials = Vec::with_capacity(size);
-    let mut first_spec = None;
-    for index in 0..size {
-        if let Some((trial, spec)) = expansion.trial(index) {
-            trials.push(trial);
-            first_spec.get_or_insert(spec);
-        }
-        if expansion.errors.len() >= MOST_ERRORS {
-            break;
+    expansion.every_point();
+    let Expansion { mut errors, mut points, first_spec, rules, used, .. } = expansion;
+    if errors.is_empty() {
+        errors.extend(verdict::overrides_below_axes(layers, &used));
+        errors.extend(rules.iter().filter_map(|rule| rule.unused(layers)));
+        errors.extend(verdict::distinct(layers, &points));
+        if points.trials.is_empty() {
+            errors.push(verdict::nothing_left(layers));
         }
     }
-    if expansion.errors.is_empty() {
-        expansion.check_overrides_below_axes();
-        expansion.check_distinct(&trials);
-    }
-    let Some(spec) = first_spec.filter(|_| expansion.errors.is_empty()) else {
-        return Err(PlanErrors::new(expansion.errors));
+    let Some(spec) = first_spec.filter(|_| errors.is_empty()) else {
+        return Err(PlanErrors::new(errors));
     };
-    let baseline = expansion.baseline(&spec, &trials);
-    let references = references::resolve(layers, &trials, &mut expansion.errors);
-    let device = spec.device.parse::<DeviceRequest>().ok().filter(|_| expansion.errors.is_empty());
+    let baseline = verdict::baseline(layers, &spec, &points.trials);
+    let baseline = baseline.map_err(|error| errors.push(*error)).ok().flatten();
+    let references = references::resolve(layers, &points, &mut errors);
+    let device = spec.device.parse::<DeviceRequest>().ok().filter(|_| errors.is_empty());
     let (Some(baseline), Some(device)) = (baseline, device) else {
-        return Err(PlanErrors::new(expansion.errors));
+        return Err(PlanErrors::new(errors));
     };
     let folder = if layers.smoke { format!("{}-smoke", spec.name) } else { spec.name.clone() };
-    let stages = share_stages(&mut trials);
+    let stages = stages::share(&mut points.trials);
     Ok(Plan {
         run: RunConfig::new(spec.run, &folder),
         name: spec.name,
@@ -72,11 +66,12 @@ pub(crate) fn expand(
         device,
         smoke: layers.smoke,
         axes: layers.axes.iter().map(Axis::name).collect(),
-        label_axes: layers.axes.iter().filter(|axis| axis.shown).map(Axis::name).collect(),
+        label_axes: Labels::new(layers).axes(),
         baseline: Some(baseline),
         // A smoke run's numbers mean nothing, beside published ones least of all.
         references: if layers.smoke { Vec::new() } else { references },
-        trials,
+        trials: points.trials,
+        excluded: points.excluded,
         stages,
         command: String::new(),
         source: layers.source.text.clone(),
@@ -84,30 +79,37 @@ pub(crate) fn expand(
     })
 }
 
-fn too_large(layers: &Layers, size: Option<u128>) -> PlanError {
-    let size = size.map_or_else(|| "more than 2^128".to_owned(), |size| size.to_string());
-    let factors = groups(&layers.axes).map(|group| {
-        let names: Vec<String> = group.iter().map(Axis::name).collect();
-        format!("{} ({})", names.join(" with "), group[0].values.len())
-    });
-    let factors: Vec<String> = factors.collect();
-    PlanError {
-        location: layers.source.locate(&["axes".to_owned()], At::Key),
-        key: Some("axes".to_owned()),
-        message: format!("the grid has {size} points; at most {MOST_TRIALS} are planned"),
-        help: Some(format!("it is the product of {}", factors.join(" x "))),
-    }
+/// What has become of the points.
+#[derive(Default)]
+pub(crate) struct Points {
+    pub(crate) trials: Vec<Trial>,
+    /// For each trial, the position of its value on each axis.
+    pub(crate) choices: Vec<Vec<usize>>,
+    /// For each trial, the `[[include]]` it is of.
+    pub(crate) includes: Vec<Option<usize>>,
+    pub(crate) excluded: Vec<Excluded>,
 }
 
 /// One grid point while it is looked at.
 pub(crate) struct Point<'a> {
     /// Index of the value of each axis.
     choice: Vec<usize>,
+    block: &'a Block,
     document: Value,
     /// For each axis, whether its value replaced the table of another plugin.
     replaced: Vec<bool>,
     /// Overrides that were applied again, above the axes.
     pub(crate) above: Vec<&'a Override>,
+}
+
+/// What has the say about a key, above the base document.
+pub(crate) enum Above<'a> {
+    /// An override that was applied again.
+    Override(Location),
+    /// The value of an axis.
+    Axis(&'a Axis, Location),
+    /// A value of an axis that put another plugin's table in place of the base's, and says nothing of the key.
+    Replaced,
 }
 
 pub(crate) struct Expansion<'a> {
@@ -117,8 +119,10 @@ pub(crate) struct Expansion<'a> {
     errors: Vec<PlanError>,
     /// Axes in the order in which they are applied: outer keys before inner ones.
     order: Vec<usize>,
-    /// How each axis is called in a variant; `None` where labels leave it out.
-    short_names: Vec<Option<String>>,
+    labels: Labels<'a>,
+    rules: Vec<Rule<'a>>,
+    points: Points,
+    first_spec: Option<ExperimentSpec>,
     names: HashMap<PluginKind, Vec<String>>,
     resolved: HashMap<(PluginKind, String, String), Result<PluginConfig, Vec<PluginIssue>>>,
     /// Whether each override below an axis was of use.
@@ -132,7 +136,7 @@ impl<'a> Expansion<'a> {
         layers: &'a Layers,
         shape: &'a Shape,
         catalog: &'a dyn PluginCatalog,
-        errors: Vec<PlanError>,
+        mut errors: Vec<PlanError>,
     ) -> Self {
         let mut order: Vec<usize> = (0..layers.axes.len()).collect();
         order.sort_by_key(|&axis| layers.axes[axis].path.len());
@@ -140,9 +144,12 @@ impl<'a> Expansion<'a> {
             layers,
             shape,
             catalog,
+            rules: exclude::rules(layers, &mut errors),
             errors,
             order,
-            short_names: short_names(&layers.axes),
+            labels: Labels::new(layers),
+            points: Points::default(),
+            first_spec: None,
             names: PluginKind::ALL.into_iter().map(|kind| (kind, catalog.names(kind))).collect(),
             resolved: HashMap::new(),
             used: vec![false; layers.below_axes.len()],
@@ -150,23 +157,49 @@ impl<'a> Expansion<'a> {
         }
     }
 
-    /// The grid point of an index, the last axis fastest; the axes of a `[[zip]]` are one.
-    fn point(&mut self, index: usize) -> Point<'a> {
-        let axes = &self.layers.axes;
-        let mut rest = index;
-        let mut choice = vec![0; axes.len()];
-        let mut end = axes.len();
-        for group in groups(axes).rev() {
-            let (start, values) = (end - group.len(), group[0].values.len());
-            choice[start..end].fill(rest % values);
-            rest /= values;
-            end = start;
+    /// Makes a trial of every point that no rule excludes.
+    fn every_point(&mut self) {
+        let layers = self.layers;
+        for block in &layers.blocks {
+            let size = block.size().and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
+            for index in 0..size {
+                let choice = block.choice(index, layers.axes.len());
+                let reasons = self.rules.iter_mut().map(|rule| rule.excludes(&choice, layers));
+                // Every rule is asked, so that none seems to be of no use because of another.
+                let reason = reasons.fold(None, Option::or);
+                if let Some((reason, rule)) = reason {
+                    let variant = self.labels.variant(&choice, block.include);
+                    let seed = self.labels.seed(&choice);
+                    self.points.excluded.push(Excluded { variant, seed, reason, rule });
+                } else if let Some((trial, spec)) = self.trial(choice.clone(), block) {
+                    // Overrides may have made a point of the grid what the file includes.
+                    let twice = |other: &Trial| other.id == trial.id;
+                    if block.include.is_some() && layers.axes_changed && self.points.trials.iter().any(twice)
+                    {
+                        continue;
+                    }
+                    self.points.trials.push(trial);
+                    self.points.choices.push(choice);
+                    self.points.includes.push(block.include);
+                    self.first_spec.get_or_insert(spec);
+                }
+                if self.errors.len() >= MOST_ERRORS {
+                    return;
+                }
+            }
         }
+    }
+
+    /// The document of a point.
+    fn point(&mut self, choice: Vec<usize>, block: &'a Block) -> Point<'a> {
+        let axes = &self.layers.axes;
         let mut document = self.layers.base.clone();
         let mut replaced = vec![false; axes.len()];
         for &axis in &self.order {
-            let value = axes[axis].values[choice[axis]].value.clone();
-            replaced[axis] = layers::set(&mut document, &axes[axis].path, value);
+            let value = &axes[axis].values[choice[axis]].value;
+            if !value.is_null() {
+                replaced[axis] = layers::set(&mut document, &axes[axis].path, value.clone());
+            }
         }
         let mut above = Vec::new();
         for (entry, used) in self.layers.below_axes.iter().zip(&mut self.used) {
@@ -179,11 +212,11 @@ impl<'a> Expansion<'a> {
                 *used = true;
             }
         }
-        Point { choice, document, replaced, above }
+        Point { choice, block, document, replaced, above }
     }
 
-    fn trial(&mut self, index: usize) -> Option<(Trial, ExperimentSpec)> {
-        let mut point = self.point(index);
+    fn trial(&mut self, choice: Vec<usize>, block: &'a Block) -> Option<(Trial, ExperimentSpec)> {
+        let mut point = self.point(choice, block);
         let (mut issues, mut pruned) = (Vec::new(), Vec::new());
         let mut document = std::mem::take(&mut point.document);
         self.shape.check(&mut document, &mut issues, &mut pruned);
@@ -236,23 +269,14 @@ impl<'a> Expansion<'a> {
             self.layers.axes.iter().zip(&point.choice).map(|(axis, &value)| (axis, &axis.values[value]));
         let trial = Trial {
             id: identity::trial_id(&config),
-            index,
-            variant: self.variant(&point.choice, &spec.name),
+            index: self.points.trials.len(),
+            variant: self.labels.variant(&point.choice, block.include),
             axes: chosen.map(|(axis, value)| (axis.name(), value.label.clone())).collect(),
             stage: None,
             origins: self.origins(&point, &config),
             config,
         };
         Some((trial, spec))
-    }
-
-    fn variant(&self, choice: &[usize], name: &str) -> String {
-        let axes = self.layers.axes.iter().zip(choice).zip(&self.short_names);
-        let parts = axes.filter_map(|((axis, &value), short)| {
-            short.as_ref().map(|short| format!("{short}={}", axis.values[value].label))
-        });
-        let parts: Vec<String> = parts.collect();
-        if parts.is_empty() { name.to_owned() } else { parts.join(", ") }
     }
 
     /// Resolves a plugin's table, once for equal tables.
@@ -285,32 +309,33 @@ impl<'a> Expansion<'a> {
 
     /// Where the user set exactly this path at this point, if at all.
     fn exact(&self, point: &Point<'_>, path: &[String], at: At) -> Option<Location> {
-        self.above_base(point, path, at).unwrap_or_else(|| self.layers.given_in_base(path, at))
+        match self.above_base(point, path, at) {
+            Some(Above::Override(location) | Above::Axis(_, location)) => Some(location),
+            Some(Above::Replaced) => None,
+            None => self.layers.given_in_base(path, at),
+        }
     }
 
-    /// As [`Self::exact`], above the base document only: `None` where that has the say.
-    pub(crate) fn above_base(&self, point: &Point<'_>, path: &[String], at: At) -> Option<Option<Location>> {
+    /// What has the say about a path at a point, if it is not the base document.
+    pub(crate) fn above_base(&self, point: &Point<'_>, path: &[String], at: At) -> Option<Above<'a>> {
         for entry in point.above.iter().rev() {
             if path.starts_with(&entry.path) && covers(&entry.value, &path[entry.path.len()..]) {
                 let below = if entry.value.is_string() { &[] } else { &path[entry.path.len()..] };
-                return Some(Some(self.layers.location(&entry.given, below, at)));
+                return Some(Above::Override(self.layers.location(&entry.given, below, at)));
             }
         }
-        for &axis in self.order.iter().rev() {
-            let value = &self.layers.axes[axis].values[point.choice[axis]];
-            let axis_path = &self.layers.axes[axis].path;
-            if path.starts_with(axis_path) {
-                let below = &path[axis_path.len()..];
+        let layers = self.layers;
+        for &index in self.order.iter().rev() {
+            let axis = &layers.axes[index];
+            let value = &axis.values[point.choice[index]];
+            if path.starts_with(&axis.path) && point.block.names(index) {
+                let below = &path[axis.path.len()..];
                 if covers(&value.value, below) {
-                    let plain = value.value.is_string();
-                    return Some(Some(self.layers.location(
-                        &value.given,
-                        if plain { &[] } else { below },
-                        at,
-                    )));
+                    let below = if value.value.is_string() { &[] } else { below };
+                    return Some(Above::Axis(axis, layers.location(&value.given, below, at)));
                 }
-                if point.replaced[axis] {
-                    return Some(None);
+                if point.replaced[index] {
+                    return Some(Above::Replaced);
                 }
             }
         }
@@ -330,90 +355,6 @@ impl<'a> Expansion<'a> {
         if !self.errors.contains(&error) {
             self.errors.push(error);
         }
-    }
-
-    /// An override that no grid point could use is a mistake.
-    fn check_overrides_below_axes(&mut self) {
-        for (entry, used) in self.layers.below_axes.iter().zip(&self.used) {
-            if !used {
-                let axis = self.layers.axes.iter().find(|axis| entry.path.starts_with(&axis.path));
-                let name = axis.map(Axis::name).unwrap_or_default();
-                let base = self.layers.base.get(&entry.path[0]).and_then(|table| table.get("name"));
-                let base = base.and_then(Value::as_str).unwrap_or_default();
-                self.errors.push(PlanError {
-                    location: self.layers.location(&entry.given, &[], At::Value),
-                    key: Some(entry.path.join(".")),
-                    message: format!("this changes nothing: `{base}` is no value of the axis `{name}`"),
-                    help: Some(match axis.and_then(|axis| axis.zip) {
-                        Some(_) => "give it with the values of the [[zip]]".to_owned(),
-                        None => format!("give the axis its values with axes.{name}=[...]"),
-                    }),
-                });
-            }
-        }
-    }
-
-    /// Two grid points must not be one trial.
-    fn check_distinct(&mut self, trials: &[Trial]) {
-        let mut first: HashMap<&TrialId, &Trial> = HashMap::with_capacity(trials.len());
-        for trial in trials {
-            let Some(other) = first.get(&trial.id) else {
-                first.insert(&trial.id, trial);
-                continue;
-            };
-            let differing: Vec<usize> =
-                (0..trial.axes.len()).filter(|&axis| trial.axes[axis] != other.axes[axis]).collect();
-            let say = |trial: &Trial| {
-                let parts =
-                    differing.iter().map(|&axis| format!("{}={}", trial.axes[axis].0, trial.axes[axis].1));
-                parts.collect::<Vec<_>>().join(", ")
-            };
-            let Some(&axis) = differing.last() else { continue };
-            let values = &self.layers.axes[axis].values;
-            let Some(value) = values.iter().find(|value| value.label == trial.axes[axis].1) else { continue };
-            let error = PlanError {
-                location: self.layers.location(&value.given, &[], At::Value),
-                key: Some(axes::key(self.layers.axes[axis].zip, &self.layers.axes[axis].path).join(".")),
-                message: format!("two grid points are the same trial: `{}` and `{}`", say(other), say(trial)),
-                help: Some("remove one of them".to_owned()),
-            };
-            if !self.errors.contains(&error) && self.errors.len() < MOST_ERRORS {
-                self.errors.push(error);
-            }
-        }
-    }
-
-    /// The baseline's label; `None` when it is unknown, which is then among the errors.
-    fn baseline(&mut self, spec: &ExperimentSpec, trials: &[Trial]) -> Option<String> {
-        let first = trials.first().map(|trial| trial.variant.clone());
-        let Some(label) = &spec.baseline else { return first };
-        if trials.iter().any(|trial| trial.variant == *label) {
-            return Some(label.clone());
-        }
-        let path = ["baseline".to_owned()];
-        let location = self.layers.given_in_base(&path, At::Value);
-        // An override that narrows the grid may well leave the file's baseline out.
-        if self.layers.axes_changed && matches!(location, Some(Location::File { .. })) {
-            return first;
-        }
-        let mut known: Vec<&str> = Vec::new();
-        for trial in trials {
-            if known.len() < 16 && !known.contains(&trial.variant.as_str()) {
-                known.push(&trial.variant);
-            }
-        }
-        let quoted: Vec<String> = known.iter().map(|label| format!("`{label}`")).collect();
-        let help = match crate::errors::nearest(label, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("known variants: {}", quoted.join(", ")),
-        };
-        self.errors.push(PlanError {
-            location: location.unwrap_or_else(|| self.layers.source.locate(&path, At::Value)),
-            key: Some("baseline".to_owned()),
-            message: format!("no variant is called `{label}`"),
-            help: Some(help),
-        });
-        None
     }
 }
 
@@ -442,48 +383,4 @@ fn plugin_issue(table: &[String], issue: &PluginIssue) -> Issue {
         false => format!("did you mean `{text}`?"),
     });
     Issue::new(path, at, issue.message.clone()).help(help)
-}
-
-/// The last key of each axis where no other axis ends in it, else the whole; none for what labels leave out.
-fn short_names(axes: &[Axis]) -> Vec<Option<String>> {
-    let last = |axis: &Axis| axis.path.last().cloned().unwrap_or_default();
-    let name = |axis: &Axis| {
-        let twins = axes.iter().filter(|other| other.shown && last(other) == last(axis)).count();
-        if twins > 1 { axis.name() } else { last(axis) }
-    };
-    axes.iter().map(|axis| axis.shown.then(|| name(axis))).collect()
-}
-
-/// Finds the prefixes that at least two trials share.
-fn share_stages(trials: &mut [Trial]) -> Vec<Stage> {
-    let mut order: Vec<StageId> = Vec::new();
-    let mut members: HashMap<StageId, Vec<usize>> = HashMap::new();
-    for (index, trial) in trials.iter().enumerate() {
-        if trial.config.training.warmup_epochs > 0 {
-            let id = identity::stage_id(&trial.config);
-            let trials = members.entry(id.clone()).or_default();
-            if trials.is_empty() {
-                order.push(id);
-            }
-            trials.push(index);
-        }
-    }
-    let mut stages = Vec::new();
-    for id in order {
-        let shared = &members[&id];
-        if shared.len() < 2 {
-            continue;
-        }
-        for &index in shared {
-            trials[index].stage = Some(id.clone());
-        }
-        let config = trials[shared[0]].config.clone();
-        stages.push(Stage {
-            id,
-            epochs: config.training.warmup_epochs,
-            trials: shared.iter().map(|&index| trials[index].id.clone()).collect(),
-            config,
-        });
-    }
-    stages
 }

@@ -11,6 +11,7 @@ use crate::overrides::Override;
 use crate::shape::{Shape, found};
 use crate::spans::Source;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 
 /// The axes: those of every `[[zip]]` in order, then those of `[axes]`.
 #[derive(Clone, Debug)]
@@ -62,7 +63,8 @@ impl<'a> Grid<'a> {
             (_, Some(place)) => match self.axes[place].zip {
                 None => {
                     let given = entry.given.clone();
-                    let value = AxisValue { value: entry.value.clone(), label: String::new(), given };
+                    let value =
+                        AxisValue { value: entry.value.clone(), label: String::new(), given, extra: false };
                     self.axes[place].given = entry.given.clone();
                     self.axes[place].values = vec![value];
                 }
@@ -112,6 +114,7 @@ impl<'a> Grid<'a> {
             let issue = Issue::new(entry.path.clone(), At::Value, message).help(help);
             return Err(Located { given: entry.given.clone(), issue });
         }
+        self.axes[place].given = entry.given.clone();
         for axis in self.axes.iter_mut().filter(|axis| axis.zip == Some(zip)) {
             axis.values = kept.iter().map(|&position| axis.values[position].clone()).collect();
         }
@@ -175,8 +178,8 @@ impl<'a> Grid<'a> {
     }
 }
 
-/// Names the values, once all overrides are applied. `base` is the document without axes.
-pub(crate) fn label(axes: &mut Vec<Axis>, base: &Value) -> Vec<Located> {
+/// Drops axes that are there already.
+pub(crate) fn distinct(axes: &mut Vec<Axis>) -> Vec<Located> {
     let mut problems = Vec::new();
     let all = std::mem::take(axes);
     for axis in all {
@@ -192,6 +195,12 @@ pub(crate) fn label(axes: &mut Vec<Axis>, base: &Value) -> Vec<Located> {
         let issue = Issue::new(axes::key(axis.zip, &axis.path), At::Key, message);
         problems.push(Located { given: axis.given, issue });
     }
+    problems
+}
+
+/// Names the values, once all overrides are applied. `base` is the document without axes.
+pub(crate) fn label(axes: &mut [Axis], base: &Value) -> Vec<Located> {
+    let mut problems = Vec::new();
     for axis in axes.iter_mut() {
         problems.extend(axis.label(base));
     }
@@ -208,13 +217,15 @@ pub(crate) fn label(axes: &mut Vec<Axis>, base: &Value) -> Vec<Located> {
 /// Decides which keys of a `[[zip]]` stand in labels: the first where it tells the positions apart, else all.
 fn name_group(group: &mut [Axis]) -> Option<Located> {
     let first = group.first().filter(|axis| axis.zip.is_some())?;
-    let labels = |position: usize| group.iter().map(move |axis| axis.values.get(position).map(|v| &v.label));
-    let positions = first.values.len();
-    let twin = |same: &dyn Fn(usize, usize) -> bool| {
-        (0..positions).find_map(|b| (0..b).find(|&a| same(a, b)).map(|a| (a, b)))
+    let labels = |axes: &[Axis], position: usize| -> Vec<String> {
+        axes.iter().filter_map(|axis| axis.values.get(position)).map(|value| value.label.clone()).collect()
     };
-    let first_alone = twin(&|a, b| first.values[a].label == first.values[b].label).is_none();
-    let problem = twin(&|a, b| labels(a).eq(labels(b))).map(|(a, b)| {
+    let twin = |axes: &[Axis]| {
+        let mut earlier = HashMap::new();
+        (0..first.crossed()).find_map(|b| earlier.insert(labels(axes, b), b).map(|a| (a, b)))
+    };
+    let first_alone = twin(&group[..1]).is_none();
+    let problem = twin(group).map(|(a, b)| {
         let message = format!("positions {} and {} of the [[zip]] are the same", a + 1, b + 1);
         let issue = Issue::new(axes::key(first.zip, &first.path), At::Value, message);
         Located { given: first.values[b].given.clone(), issue: issue.help("remove one of them".to_owned()) }

@@ -7,13 +7,19 @@
 use crate::axes::{Axis, Given, Located};
 use crate::catalog::plugin_table;
 use crate::errors::{At, Location, PlanError};
+use crate::exclude::{self, ExcludeSpec};
+use crate::grammar::Action;
 use crate::grid::{self, Grid};
+use crate::include;
 use crate::overrides::{Override, Overrides};
-use crate::references::{self, Published};
+use crate::points::Block;
+use crate::references::{self, ReferenceSpec};
+use crate::removal;
 use crate::shape::Shape;
 use crate::smoke;
 use crate::spans::Source;
 use crate::spec::ExperimentSpec;
+use crate::tables::Entry;
 use crate::{PlanErrors, PluginKind};
 use figment::value::{Dict, Map as ProfileMap};
 use figment::{Figment, Metadata, Profile, Provider};
@@ -26,10 +32,20 @@ const FILE: &str = "file";
 pub(crate) struct Layers {
     pub(crate) base: Value,
     pub(crate) axes: Vec<Axis>,
+    /// How many of them are the grid's; the others are keys that only an `[[include]]` names.
+    pub(crate) grid_axes: usize,
+    /// The file's [`removal::SECTIONS`] as they stand there.
+    pub(crate) sections: Map<String, Value>,
     /// Overrides of keys below an axis: they hold for each of its values that they can mean.
     pub(crate) below_axes: Vec<Override>,
+    /// The points: the grid's, then those of each `[[include]]`.
+    pub(crate) blocks: Vec<Block>,
+    /// Points to leave out.
+    pub(crate) excludes: Vec<Entry<ExcludeSpec>>,
+    /// Where each `[[include]]` stands.
+    pub(crate) includes: Vec<Vec<String>>,
     /// Published numbers.
-    pub(crate) references: Vec<Published>,
+    pub(crate) references: Vec<Entry<ReferenceSpec>>,
     /// Whether `[smoke]` applies.
     pub(crate) smoke: bool,
     /// Whether overrides changed the axes, so that the file's baseline may be gone.
@@ -51,15 +67,30 @@ impl Layers {
     ) -> Result<Self, PlanErrors> {
         let stem = source.path.file_stem().map_or_else(|| "experiment".into(), |stem| stem.to_string_lossy());
         let defaults = ExperimentSpec::defaults(&stem);
+        let (mut parsed, override_errors) = overrides.parse(shape);
+        errors.extend(override_errors);
+        let removed_axes = removal::sections(&mut file, &mut parsed);
+        let is_section = |key: &str| removal::SECTIONS.contains(&key);
+        let sections = file.iter().filter(|(key, _)| is_section(key));
+        let sections = sections.map(|(key, value)| (key.clone(), value.clone())).collect();
         let mut problems = Vec::new();
         let references = references::take(&mut file, &mut problems);
+        let excludes = exclude::take(&mut file, &mut problems);
+        let includes = include::take(&mut file, &source, shape, &mut problems);
         let mut grid = Grid::take(&mut file, &source, shape, &mut problems);
         let smoke = smoke::take(&mut file, &source, shape, overrides.smoke, &grid, &mut problems);
-        let (parsed, override_errors) = overrides.parse(shape);
-        errors.extend(override_errors);
+        grid.changed |= removed_axes;
         let mut layers = vec![(DEFAULTS.to_owned(), defaults), (FILE.to_owned(), file)];
         let (mut of_base, mut below_axes) = (Vec::new(), Vec::new());
         for entry in smoke.into_iter().chain(parsed) {
+            let checked = match entry.action {
+                Action::Set => Ok(()),
+                Action::Add => removal::check_new(&entry, &grid, &source),
+                Action::Remove => removal::remove(&entry, &mut grid, &mut layers[1..]),
+            };
+            if checked.map_err(|problem| problems.push(problem)).is_err() || entry.action == Action::Remove {
+                continue;
+            }
             if grid.apply(&entry, &mut problems) {
                 continue;
             }
@@ -77,10 +108,31 @@ impl Layers {
             let location = Location::Path(source.path.clone());
             PlanErrors::new(vec![PlanError { location, key: None, message: error.to_string(), help: None }])
         })?;
+        problems.extend(grid::distinct(&mut axes));
+        let grid_axes = axes.len();
+        let included = include::extend(&mut axes, &includes, (&base, &filled(&base)), &of_base);
+        let mut blocks = vec![Block::grid(&axes[..grid_axes])];
+        blocks.extend(included);
         problems.extend(grid::label(&mut axes, &base));
         errors.extend(problems.into_iter().map(|problem| place(&source, problem)));
         let smoke = overrides.smoke;
-        Ok(Self { base, axes, below_axes, references, smoke, axes_changed, of_base, figment, source })
+        let includes = includes.into_iter().map(|include| include.place).collect();
+        Ok(Self {
+            base,
+            axes,
+            grid_axes,
+            sections,
+            below_axes,
+            blocks,
+            excludes,
+            includes,
+            references,
+            smoke,
+            axes_changed,
+            of_base,
+            figment,
+            source,
+        })
     }
 
     /// Where the user set exactly this path of the base document, if at all.
@@ -133,6 +185,18 @@ pub(crate) fn place(source: &Source, Located { given, issue }: Located) -> PlanE
         message: issue.message,
         help: issue.help,
     }
+}
+
+/// The document with every default that is no plugin's own; as it is, if it cannot be read.
+pub(crate) fn filled(base: &Value) -> Value {
+    let mut document = base.clone();
+    if let Some(table) = document.as_object_mut() {
+        for kind in PluginKind::ALL {
+            table.entry(kind.as_str()).or_insert_with(|| Value::Object(Map::new()));
+        }
+    }
+    let spec = serde_json::from_value::<ExperimentSpec>(document);
+    spec.map_or_else(|_| base.clone(), |spec| crate::identity::json(&spec))
 }
 
 /// A document that says nothing but `path = value`.

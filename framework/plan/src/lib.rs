@@ -1,17 +1,19 @@
 //! From `experiment.toml` to an ordered list of trials. The way in is [`load`], the main type is [`Plan`].
 //!
-//! - `layers`: defaults, file, environment and command line become one document and a list of axes.
-//! - `axes`: axes and the labels of their values; `grid`: all of them, zipped or crossed, and what overrides do to them.
-//! - `overrides`: environment and command line; `smoke`: the file's own, for `--smoke`.
+//! - `extends`: a file on top of others. `layers`: defaults, file, environment and command line become one document and a list of axes.
+//! - `axes`: axes and the labels of their values, `ranges` as values; `grid`: all of them, zipped or crossed, and what overrides do to them.
+//! - `overrides`: environment and command line, whose `grammar` is Hydra's; `removal`: its `~key`; `smoke`: the file's own, for `--smoke`.
 //! - [`spec`]: [`ExperimentSpec`], one grid point's document, typed; `shape` checks it key by key.
 //! - [`catalog`]: what the plan asks about plugins, which it does not know itself.
 //! - [`config`]: [`TrialConfig`], one trial resolved; `check` looks at its values, `identity` names it.
-//! - `references`: published numbers and the variants they are about.
-//! - [`plan`]: [`Plan`], what `expand` makes of all that.
-//! - `origins`: where each value of a trial was given.
+//! - `exclude` and `include`: points to leave out and to add; `select` finds the points that a `where` means.
+//! - `references`: published numbers and the variants they are about. `tables` reads such lists of tables.
+//! - [`plan`]: [`Plan`], what `expand` makes of all that, with `points`, `labels` and `stages`; `verdict` judges the whole.
+//! - `effective`: what all layers make together, as `toml`; `schema`: what a file may say, for editors.
+//! - `origins`: where each value was given, for trials and for `effective`.
 //! - `spans` and [`errors`]: where in the file something is, and how it is shown.
 //!
-//! The crate is pure but for reading the one file. It knows neither Burn nor Polars.
+//! The crate is pure but for reading the file and those that it `extends`. It knows neither Burn nor Polars.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test"))]
 
@@ -19,21 +21,36 @@ mod axes;
 pub mod catalog;
 mod check;
 pub mod config;
+mod effective;
 pub mod errors;
+mod exclude;
 mod expand;
+mod extends;
+mod grammar;
 mod grid;
 mod identity;
+mod include;
+mod labels;
 mod layers;
 mod origins;
 mod overrides;
 pub mod plan;
+mod points;
+mod ranges;
 mod references;
+mod removal;
+mod schema;
+mod select;
 mod shape;
 mod smoke;
 mod spans;
 pub mod spec;
+mod stages;
+mod tables;
 #[cfg(test)]
 mod tests;
+mod toml;
+mod verdict;
 
 pub use catalog::{PluginCatalog, PluginIssue, PluginKind};
 pub use config::{
@@ -41,7 +58,9 @@ pub use config::{
     OptimizerKind, PluginConfig, ScheduleConfig, ScheduleKind, TargetClass, TrainingConfig, TrialConfig,
     ZeroCam,
 };
+pub use effective::{Effective, Origins, effective};
 pub use errors::{Location, PlanError, PlanErrors};
 pub use overrides::Overrides;
-pub use plan::{Plan, RunConfig, Stage, Trial, load};
+pub use plan::{Excluded, Plan, RunConfig, Stage, Trial, load};
+pub use schema::schema;
 pub use spec::{DeviceRequest, ExperimentSpec, PluginSpec, RunSpec};

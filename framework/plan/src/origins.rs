@@ -1,9 +1,11 @@
-//! Where each value of a trial was given, for whoever asks why it is what it is. The way in is [`Expansion::origins`].
+//! Where each value was given, for whoever asks why it is what it is: of a trial with [`Expansion::origins`], of the
+//! document without axes with [`Layers::origin`].
 //!
-//! What is not named is a default. Origins are kept beside a trial and never enter its identity.
+//! What has no origin is a default. Origins are kept beside a trial and never enter its identity.
 
 use crate::errors::{At, Location};
-use crate::expand::{Expansion, Point};
+use crate::expand::{Above, Expansion, Point};
+use crate::layers::Layers;
 use crate::spans::join;
 use crate::{PluginKind, TrialConfig, identity};
 use serde_json::Value;
@@ -34,16 +36,25 @@ impl Expansion<'_> {
     }
 
     fn origin(&mut self, point: &Point<'_>, path: &[String]) -> Option<String> {
-        if let Some(location) = self.above_base(point, path, At::Value) {
-            let axis = self.layers.axes.iter().find(|axis| path.starts_with(&axis.path));
-            let overridden = point.above.iter().any(|entry| path.starts_with(&entry.path));
-            let axis = axis.filter(|_| !overridden).map(|axis| format!("axis {}, ", axis.name()));
-            return location.map(|location| axis.unwrap_or_default() + &text(&location));
+        match self.above_base(point, path, At::Value) {
+            Some(Above::Override(location)) => return Some(text(&location)),
+            Some(Above::Axis(axis, location)) => {
+                return Some(format!("axis {}, {}", axis.name(), text(&location)));
+            }
+            Some(Above::Replaced) => return None,
+            None => {}
         }
         // Figment looks each key up anew; the base document is the same at every point of the grid.
         let layers = self.layers;
         let base = self.base_origins.entry(path.to_vec());
-        base.or_insert_with(|| layers.given_in_base(path, At::Value).as_ref().map(text)).clone()
+        base.or_insert_with(|| layers.origin(path)).clone()
+    }
+}
+
+impl Layers {
+    /// Origin of a value of the base document, unless it is a default.
+    pub(crate) fn origin(&self, path: &[String]) -> Option<String> {
+        self.given_in_base(path, At::Value).as_ref().map(text)
     }
 }
 
@@ -60,7 +71,7 @@ fn collect(value: &Value, path: &[String], leaves: &mut Vec<Vec<String>>) {
 }
 
 /// `experiment.toml:12`, `environment FOVEA_SEED`, `command line: seed=3`.
-fn text(location: &Location) -> String {
+pub(crate) fn text(location: &Location) -> String {
     match location {
         Location::File { path, line, .. } => format!("{}:{line}", path.display()),
         Location::Override(given) => match given.strip_prefix("environment: ") {

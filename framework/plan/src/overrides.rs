@@ -2,8 +2,8 @@
 
 use crate::axes::Given;
 use crate::errors::{Location, PlanError};
+use crate::grammar::{self, Action, Argument};
 use crate::shape::Shape;
-use crate::spans;
 use serde_json::Value;
 
 /// Environment variables that configure the program, not the experiment; and those that begin with the last.
@@ -19,7 +19,8 @@ fn is_reserved(name: &str) -> bool {
 pub struct Overrides {
     /// Whether the file's `[smoke]` applies.
     pub smoke: bool,
-    /// `key=value`, in the order of the command line; later ones win.
+    /// `key=value` and the rest of Hydra's grammar (`+key=value`, `~key`, `key=a,b`), in the order of the command line;
+    /// later ones win.
     pub command_line: Vec<String>,
     /// `FOVEA_*` variables: name and value.
     pub environment: Vec<(String, String)>,
@@ -58,25 +59,18 @@ impl Overrides {
             }
             let path: Vec<String> = keys.split("__").map(str::to_lowercase).collect();
             let given = Given::Override(format!("environment: {name}={value}"));
-            parsed.push(Override { value: override_value(shape, &path, value), path, given });
+            let value = grammar::single(value, shape.at(&path).map_err(|_| ()));
+            parsed.push(Override { path, value, action: Action::Set, given });
         }
         for argument in &self.command_line {
             let text = format!("command line: {argument}");
-            let key_value = argument.split_once('=').and_then(|(key, value)| {
-                let keys = toml_edit::Key::parse(key.trim()).ok()?;
-                Some((keys.iter().map(|key| key.get().to_owned()).collect::<Vec<_>>(), value))
-            });
-            match key_value {
-                Some((path, value)) => {
-                    let value = override_value(shape, &path, value);
-                    parsed.push(Override { path, value, given: Given::Override(text) });
+            match grammar::parse(argument, shape) {
+                Ok(Argument { action, path, value }) => {
+                    parsed.push(Override { path, value, action, given: Given::Override(text) });
                 }
-                None => errors.push(PlanError {
-                    location: Location::Override(text),
-                    key: None,
-                    message: "expected key=value, with a dotted key".to_owned(),
-                    help: Some("for example training.epochs=3".to_owned()),
-                }),
+                Err((message, help)) => {
+                    errors.push(PlanError { location: Location::Override(text), key: None, message, help });
+                }
             }
         }
         (parsed, errors)
@@ -88,17 +82,8 @@ impl Overrides {
 pub(crate) struct Override {
     pub(crate) path: Vec<String>,
     pub(crate) value: Value,
+    pub(crate) action: Action,
     pub(crate) given: Given,
-}
-
-/// A value as TOML, else as text; always as text where the document wants text.
-fn override_value(shape: &Shape, path: &[String], text: &str) -> Value {
-    match (spans::parse_value(text), shape.at(path)) {
-        (Some(Value::String(text)), _) => Value::String(text),
-        (Some(value), Ok(wanted)) if *wanted != Shape::Text => value,
-        (Some(value), Err(_)) => value,
-        _ => Value::String(text.to_owned()),
-    }
 }
 
 /// The text as one word of a POSIX shell.

@@ -3,8 +3,10 @@
 use crate::errors::{Location, PlanError, nearest};
 use crate::layers::Layers;
 use crate::shape::Shape;
-use crate::spans::{Parsed, Source};
-use crate::{DeviceRequest, Overrides, PlanErrors, PluginCatalog, RunSpec, TrialConfig, expand, identity};
+use crate::{
+    DeviceRequest, Origins, Overrides, PlanErrors, PluginCatalog, RunSpec, TrialConfig, effective, expand,
+    extends, identity,
+};
 use fovea_records::{PlannedTrial, Reference, RunPlan, StageId, TrialId};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,13 +33,16 @@ pub struct Plan {
     pub baseline: Option<String>,
     /// Published numbers to show beside the run's own.
     pub references: Vec<Reference>,
-    /// Trials in grid order: the last axis is fastest, and the axes of a `[[zip]]` are one.
+    /// Trials in grid order: the last axis is fastest, and the axes of a `[[zip]]` are one. Then those of every
+    /// `[[include]]`.
     pub trials: Vec<Trial>,
+    /// Points of the grid that an `[[exclude]]` leaves out, in grid order.
+    pub excluded: Vec<Excluded>,
     /// Prefixes of training that trials share, in the order of their first trial.
     pub stages: Vec<Stage>,
     /// The command that makes this plan: environment, file and arguments.
     pub command: String,
-    /// The text of the file.
+    /// The text of the file; of one that extends others, the document that they make together.
     pub source: String,
     /// The file.
     pub path: PathBuf,
@@ -96,7 +101,7 @@ impl RunConfig {
 pub struct Trial {
     /// Identity.
     pub id: TrialId,
-    /// Position in the grid, from 0.
+    /// Position among the trials, from 0.
     pub index: usize,
     /// Label of the values of all axes but the seed.
     pub variant: String,
@@ -108,6 +113,19 @@ pub struct Trial {
     pub config: TrialConfig,
     /// Where each value that is no default was given, by dotted key. No part of the identity.
     pub origins: BTreeMap<String, String>,
+}
+
+/// A point that is left out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Excluded {
+    /// Label of the values of all axes but the seed.
+    pub variant: String,
+    /// The seed.
+    pub seed: u64,
+    /// Why it is left out, in the words of the rule.
+    pub reason: String,
+    /// Where the rule stands.
+    pub rule: Location,
 }
 
 /// A prefix of training (the CE-only warm-up) that several trials share.
@@ -156,28 +174,36 @@ impl Plan {
 /// # Errors
 /// Everything that is wrong with the file and the overrides, each with its place.
 pub fn load(path: &Path, overrides: &Overrides, catalog: &dyn PluginCatalog) -> Result<Plan, PlanErrors> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| PlanErrors::new(vec![unreadable(path, &error)]))?;
-    let Parsed { source, table, issues } = Source::parse(path, &text)?;
-    let mut errors: Vec<PlanError> = Vec::new();
-    for issue in issues {
-        let location = source.locate(&issue.path, issue.at);
-        errors.push(PlanError {
-            location,
-            key: Some(issue.path.join(".")),
-            message: issue.message,
-            help: issue.help,
-        });
-    }
     let shape = Shape::of_experiment();
-    let layers = Layers::merge(source, table, overrides, &shape, &mut errors)?;
+    let mut errors = Vec::new();
+    let layers = layers(path, overrides, &shape, &mut errors)?;
     let mut plan = expand::expand(&layers, &shape, catalog, errors)?;
     plan.command = overrides.command(path);
+    if !layers.source.bases.is_empty() {
+        // A run directory must not depend on files elsewhere.
+        let text = effective::written(&layers, Some(&plan), catalog, Origins::Hidden);
+        plan.source = format!(
+            "# {} with what it extends, and with its changes: {}\n{text}",
+            path.display(),
+            plan.command
+        );
+    }
     Ok(plan)
 }
 
+/// Reads an experiment and merges what it says with everything else.
+pub(crate) fn layers(
+    path: &Path,
+    overrides: &Overrides,
+    shape: &Shape,
+    errors: &mut Vec<PlanError>,
+) -> Result<Layers, PlanErrors> {
+    let (source, table) = extends::read(path, errors)?;
+    Layers::merge(source, table, overrides, shape, errors)
+}
+
 /// Why a file cannot be read, and which files could have been meant.
-fn unreadable(path: &Path, error: &std::io::Error) -> PlanError {
+pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> PlanError {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

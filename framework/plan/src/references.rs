@@ -1,11 +1,12 @@
 //! `[[reference]]`: published numbers to show beside the run's own. The main functions are [`take`] and [`resolve`].
 
-use crate::axes::{self, Axis, Given, Located};
+use crate::axes::{Given, Located};
 use crate::errors::{At, Issue, PlanError, did_you_mean};
+use crate::expand::Points;
 use crate::layers::{self, Layers};
-use crate::plan::Trial;
-use crate::shape::{Shape, found};
+use crate::select::{Scope, Selection};
 use crate::spans::join;
+use crate::tables::{self, Entry};
 use fovea_records::{Reference, Unit, metrics};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -20,7 +21,7 @@ const NOISY: [&str; 4] = ["accuracy-fg", "accuracy-bg", "rfs", "rfs-normalised"]
 /// A `[[reference]]` as the file has it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ReferenceSpec {
+pub(crate) struct ReferenceSpec {
     /// Values of axes; the variants that have them are compared with the number.
     #[serde(default)]
     r#where: Map<String, Value>,
@@ -33,50 +34,9 @@ struct ReferenceSpec {
     source: String,
 }
 
-/// A `[[reference]]` whose variants are not known yet.
-#[derive(Debug)]
-pub(crate) struct Published {
-    place: Vec<String>,
-    spec: ReferenceSpec,
-}
-
 /// Takes `reference` out of the file and checks what can be checked without the grid.
-pub(crate) fn take(file: &mut Map<String, Value>, problems: &mut Vec<Located>) -> Vec<Published> {
-    let root = "reference".to_owned();
-    let list = match file.shift_remove(&root) {
-        None => return Vec::new(),
-        Some(Value::Array(list)) => list,
-        Some(other) => {
-            let message = format!("expected tables of published numbers, found {}", found(&other));
-            let issue = Issue::new(vec![root], At::Value, message);
-            let issue = issue.help("write [[reference]] above each of them".to_owned());
-            problems.push(Located { given: Given::File(issue.path.clone()), issue });
-            return Vec::new();
-        }
-    };
-    let shape = Shape::of::<ReferenceSpec>();
-    let mut references = Vec::new();
-    for (index, mut entry) in list.into_iter().enumerate() {
-        let place = vec![root.clone(), index.to_string()];
-        let (mut issues, mut pruned) = (Vec::new(), Vec::new());
-        shape.check(&mut entry, &mut issues, &mut pruned);
-        let key = |key: &str| vec![key.to_owned()];
-        for name in REQUIRED {
-            if entry.get(name).is_none() && !pruned.contains(&key(name)) {
-                issues.push(Issue::new(Vec::new(), At::Key, format!("missing: `{name}`")));
-            }
-        }
-        if let Ok(spec) = serde_json::from_value::<ReferenceSpec>(entry) {
-            issues.extend(check(&spec));
-            references.push(Published { place: place.clone(), spec });
-        }
-        for mut issue in issues {
-            let given = Given::File(place.clone()).below(&issue.path);
-            issue.path.insert(0, root.clone());
-            problems.push(Located { given, issue });
-        }
-    }
-    references
+pub(crate) fn take(file: &mut Map<String, Value>, problems: &mut Vec<Located>) -> Vec<Entry<ReferenceSpec>> {
+    tables::take(file, ("reference", "published numbers"), &REQUIRED, check, problems)
 }
 
 /// Values that have the right type and still make no sense.
@@ -116,12 +76,12 @@ fn check(spec: &ReferenceSpec) -> Vec<Issue> {
 }
 
 /// One reference for each variant that a number is compared with. A grid that overrides narrowed may leave some out.
-pub(crate) fn resolve(layers: &Layers, trials: &[Trial], errors: &mut Vec<PlanError>) -> Vec<Reference> {
+pub(crate) fn resolve(layers: &Layers, points: &Points, errors: &mut Vec<PlanError>) -> Vec<Reference> {
     let mut references = Vec::new();
-    for Published { place, spec } in &layers.references {
-        let mut chosen = Vec::new();
-        match choose(&spec.r#where, &[], &layers.axes, &mut chosen) {
-            Ok(()) => {}
+    for Entry { place, spec } in &layers.references {
+        let scope = Scope { seeds: false, narrowed: false };
+        let selection = match Selection::new(&spec.r#where, &layers.axes, scope) {
+            Ok(selection) => selection,
             Err(_) if layers.axes_changed => continue,
             Err(mut issue) => {
                 let given = Given::File(join(place, "where")).below(&issue.path);
@@ -129,15 +89,10 @@ pub(crate) fn resolve(layers: &Layers, trials: &[Trial], errors: &mut Vec<PlanEr
                 errors.push(layers::place(&layers.source, Located { given, issue }));
                 continue;
             }
-        }
-        let fits = |trial: &Trial| {
-            chosen.iter().all(|(axis, positions): &(usize, Vec<usize>)| {
-                let values = &layers.axes[*axis].values;
-                positions.iter().any(|&position| values[position].label == trial.axes[*axis].1)
-            })
         };
         let mut variants: Vec<&str> = Vec::new();
-        for trial in trials.iter().filter(|trial| fits(trial)) {
+        let chosen = points.trials.iter().zip(&points.choices).filter(|(_, choice)| selection.fits(choice));
+        for (trial, _) in chosen {
             if !variants.contains(&trial.variant.as_str()) {
                 variants.push(&trial.variant);
             }
@@ -159,42 +114,4 @@ pub(crate) fn resolve(layers: &Layers, trials: &[Trial], errors: &mut Vec<PlanEr
         }));
     }
     references
-}
-
-/// The positions that `where` selects, axis by axis.
-fn choose(
-    table: &Map<String, Value>,
-    above: &[String],
-    axes: &[Axis],
-    chosen: &mut Vec<(usize, Vec<usize>)>,
-) -> Result<(), Issue> {
-    for (key, value) in table {
-        let place = join(above, key);
-        let path = axes::split(&place);
-        let meant = |axis: &Axis| axis.path == path || axis.path.last() == path.first() && path.len() == 1;
-        let axis = axes.iter().position(|axis| !axis.is_seed() && meant(axis));
-        match (axis, value) {
-            (Some(axis), _) => {
-                let positions = axes[axis].matching(value);
-                if positions.is_empty() {
-                    let known: Vec<&str> = axes[axis].values.iter().map(|v| v.label.as_str()).collect();
-                    let message = format!("the axis `{}` has no such value", axes[axis].name());
-                    let word = axes::short(value);
-                    return Err(
-                        Issue::new(place, At::Value, message).help(did_you_mean(&word, &known, "values"))
-                    );
-                }
-                chosen.push((axis, positions));
-            }
-            (None, Value::Object(table)) => choose(table, &place, axes, chosen)?,
-            (None, _) => {
-                let names: Vec<String> = axes.iter().filter(|axis| !axis.is_seed()).map(Axis::name).collect();
-                let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                let name = path.join(".");
-                let issue = Issue::new(place, At::Key, format!("there is no axis `{name}`"));
-                return Err(issue.help(did_you_mean(&name, &names, "axes")));
-            }
-        }
-    }
-    Ok(())
 }

@@ -4,6 +4,7 @@ use crate::PluginKind;
 use crate::axes::{self, Given, Located};
 use crate::catalog::plugin_table;
 use crate::errors::{At, Issue};
+use crate::grammar::Action;
 use crate::grid::Grid;
 use crate::layers::nest;
 use crate::overrides::Override;
@@ -72,6 +73,7 @@ fn flatten(value: &Value, place: &[String], source: &Source, entries: &mut Vec<O
         _ => entries.push(Override {
             path: axes::split(&place[1..]),
             value: value.clone(),
+            action: Action::Set,
             given: Given::File(place.to_vec()),
         }),
     }

@@ -13,6 +13,8 @@ use toml_edit::{Document, InlineTable, Item, Key, Table};
 struct Span {
     key: Option<Range<usize>>,
     value: Option<Range<usize>>,
+    /// The file: 0 is the experiment itself, then those it extends.
+    file: usize,
     /// A table with a header or dotted keys: its text is scattered, so errors point at its key.
     scattered: bool,
 }
@@ -22,6 +24,8 @@ struct Span {
 pub(crate) struct Source {
     pub(crate) path: PathBuf,
     pub(crate) text: String,
+    /// The files that it extends, the nearest first, and their texts.
+    pub(crate) bases: Vec<(PathBuf, String)>,
     spans: HashMap<Vec<String>, Span>,
 }
 
@@ -37,16 +41,28 @@ pub(crate) struct Parsed {
 impl Source {
     /// Parses the text into a document; values that JSON cannot say become issues.
     pub(crate) fn parse(path: &Path, text: &str) -> Result<Parsed, PlanErrors> {
-        let mut source = Self { path: path.to_owned(), text: text.to_owned(), spans: HashMap::new() };
+        let (spans, bases) = (HashMap::new(), Vec::new());
+        let mut source = Self { path: path.to_owned(), text: text.to_owned(), bases, spans };
         let document = Document::parse(text).map_err(|error| {
             let message = error.message().trim().lines().collect::<Vec<_>>().join("; ");
             let span = error.span().unwrap_or(0..0);
-            PlanErrors::new(vec![PlanError { location: source.at(span), key: None, message, help: None }])
+            PlanErrors::new(vec![PlanError { location: source.at(0, span), key: None, message, help: None }])
         })?;
         let mut walk = Walk { spans: &mut source.spans, issues: Vec::new() };
         let table = walk.table(document.as_table(), &[]);
         let issues = walk.issues;
         Ok(Parsed { source, table, issues })
+    }
+
+    /// Takes over the places of what `taken` paths have from a file that this one extends.
+    pub(crate) fn build_on(&mut self, base: Self, taken: &[Vec<String>]) {
+        for (path, span) in base.spans {
+            if taken.iter().any(|prefix| path.starts_with(prefix)) {
+                self.spans.entry(path).or_insert(Span { file: span.file + 1, ..span });
+            }
+        }
+        self.bases.push((base.path, base.text));
+        self.bases.extend(base.bases);
     }
 
     /// Whether the file says something at exactly this path.
@@ -59,11 +75,11 @@ impl Source {
         self.spans.get(path).is_some_and(|span| span.scattered)
     }
 
-    /// Where a key of the file begins, to order keys by.
-    pub(crate) fn position(&self, path: &[String]) -> usize {
-        let span = self.spans.get(path);
-        span.and_then(|span| span.key.as_ref().or(span.value.as_ref()))
-            .map_or(usize::MAX, |range| range.start)
+    /// Where a key begins, to order keys by: what is extended stands before what extends it.
+    pub(crate) fn position(&self, path: &[String]) -> (usize, usize) {
+        let Some(span) = self.spans.get(path) else { return (usize::MAX, 0) };
+        let start = span.key.as_ref().or(span.value.as_ref()).map_or(usize::MAX, |range| range.start);
+        (self.bases.len() - span.file, start)
     }
 
     /// The place of a path, or of the nearest table around it.
@@ -75,30 +91,32 @@ impl Source {
             let range =
                 if key_first { span.key.as_ref().or(span.value.as_ref()) } else { span.value.as_ref() };
             if let Some(range) = range.or(span.key.as_ref()) {
-                return self.at(range.clone());
+                return self.at(span.file, range.clone());
             }
         }
         Location::File { path: self.path.clone(), line: 1, column: 1, snippet: String::new(), width: 0 }
     }
 
-    /// Line, column and snippet of a range of bytes.
-    fn at(&self, range: Range<usize>) -> Location {
+    /// Line, column and snippet of a range of bytes of a file.
+    fn at(&self, file: usize, range: Range<usize>) -> Location {
+        let base = file.checked_sub(1).and_then(|base| self.bases.get(base));
+        let (path, text) = base.map_or((&self.path, &self.text), |(path, text)| (path, text));
         let floor = |mut index: usize| {
-            index = index.min(self.text.len());
-            while !self.text.is_char_boundary(index) {
+            index = index.min(text.len());
+            while !text.is_char_boundary(index) {
                 index -= 1;
             }
             index
         };
         let (start, end) = (floor(range.start), floor(range.end.max(range.start)));
-        let line_start = self.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
-        let line_end = self.text[start..].find('\n').map_or(self.text.len(), |newline| start + newline);
+        let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
         Location::File {
-            path: self.path.clone(),
-            line: self.text[..start].matches('\n').count() + 1,
-            column: self.text[line_start..start].chars().count() + 1,
-            snippet: self.text[line_start..line_end].trim_end().to_owned(),
-            width: self.text[start..end.min(line_end).max(start)].trim_end().chars().count(),
+            path: path.clone(),
+            line: text[..start].matches('\n').count() + 1,
+            column: text[line_start..start].chars().count() + 1,
+            snippet: text[line_start..line_end].trim_end().to_owned(),
+            width: text[start..end.min(line_end).max(start)].trim_end().chars().count(),
         }
     }
 }
@@ -111,7 +129,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn note(&mut self, path: &[String], key: Option<&Key>, value: Option<Range<usize>>, scattered: bool) {
-        self.spans.insert(path.to_vec(), Span { key: key.and_then(Key::span), value, scattered });
+        self.spans.insert(path.to_vec(), Span { key: key.and_then(Key::span), value, file: 0, scattered });
     }
 
     fn table(&mut self, table: &Table, path: &[String]) -> Map<String, Value> {

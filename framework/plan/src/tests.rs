@@ -1,12 +1,16 @@
 //! Tests of the whole way from text to plan, with a small catalog of plugins that exist nowhere.
 
+mod extends;
+mod grammar;
 mod origins;
+mod points;
 mod references;
 mod smoke;
 mod zip;
 
 use crate::{
-    DeviceRequest, Overrides, Plan, PlanErrors, PluginCatalog, PluginConfig, PluginIssue, PluginKind, load,
+    DeviceRequest, Overrides, Plan, PlanErrors, PluginCatalog, PluginConfig, PluginIssue, PluginKind, Trial,
+    load,
 };
 use serde_json::{Map, Value, json};
 use std::cell::Cell;
@@ -66,6 +70,13 @@ impl PluginCatalog for Fake {
     fn names(&self, kind: PluginKind) -> Vec<String> {
         plugins(kind).into_iter().map(|(name, _)| name.to_owned()).collect()
     }
+
+    fn schema(&self, kind: PluginKind, name: &str) -> Value {
+        let (_, keys) = plugins(kind).into_iter().find(|(known, _)| *known == name).unwrap();
+        let properties: Map<String, Value> =
+            keys.into_iter().map(|(key, _)| (key.to_owned(), json!({ "type": "number" }))).collect();
+        json!({ "type": "object", "properties": properties, "additionalProperties": false })
+    }
 }
 
 const HEAD: &str = "dataset = \"scenes\"\nmodel = \"resnet-tiny\"\n";
@@ -103,6 +114,11 @@ fn errors(text: &str) -> String {
 
 fn variants(plan: &Plan) -> Vec<&str> {
     plan.trials.iter().map(|trial| trial.variant.as_str()).collect()
+}
+
+/// The trials, whatever file they are of.
+fn without_origins(plan: &Plan) -> Vec<Trial> {
+    plan.trials.iter().map(|trial| Trial { origins: Default::default(), ..trial.clone() }).collect()
 }
 
 #[test]
@@ -382,7 +398,7 @@ fn errors_of_overrides_say_so() {
         &["training.epohcs=3", "loss.lambdaa=2", "just-a-word", "training.beta=-1"],
         &[("FOVEA_TRAINING__EPOCHS", "many"), ("FOVEA_SEEED", "1")],
     );
-    let expected = r#"command line: just-a-word: expected key=value, with a dotted key
+    let expected = r#"command line: just-a-word: expected key=value, with a dotted key, or ~key
       = for example training.epochs=3
 
 command line: loss.lambdaa=2: loss.lambdaa: unknown key
