@@ -1,5 +1,7 @@
 //! How long a run will go on. The main type is [`Estimate`].
 
+use fovea_orchestrator::RunOptions;
+use fovea_orchestrator::slots::slots;
 use fovea_plan::{Plan, TrialConfig};
 use fovea_records::{Phase, RunStore, TaskProgress};
 use std::collections::BTreeMap;
@@ -69,10 +71,10 @@ pub(crate) struct Left {
 }
 
 impl Estimate {
-    /// Everything of the plan that the store does not have.
-    pub(crate) fn new(plan: &Plan, store: &RunStore) -> Self {
+    /// Everything that is asked for and that the store does not have.
+    pub(crate) fn new(plan: &Plan, store: &RunStore, options: &RunOptions) -> Self {
         let mut jobs: Vec<Job> = Vec::new();
-        for trial in &plan.trials {
+        for trial in plan.trials.iter().filter(|trial| options.selection.takes(trial)) {
             let open = !store.trial_dir(&trial.id).join("DONE.json").exists();
             let stage = plan.stages.iter().find(|stage| Some(&stage.id) == trial.stage.as_ref());
             let begin = stage.map_or(0, |stage| stage.epochs);
@@ -98,7 +100,7 @@ impl Estimate {
             });
         }
         Self {
-            workers: plan.run.workers.max(1),
+            workers: slots(&plan.run, plan.device, options.jobs, jobs.len()).len(),
             jobs,
             epochs: Means::default(),
             evaluations: Means::default(),

@@ -4,7 +4,7 @@ use crate::left::Estimate;
 use crate::line::{self, bar, clock};
 use crate::terminal;
 use console::style;
-use fovea_orchestrator::{TaskLabel, Update};
+use fovea_orchestrator::{RunOptions, TaskLabel, Update};
 use fovea_plan::Plan;
 use fovea_records::{RunStore, TaskProgress, TrialEvent, TrialOutcome};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
@@ -61,7 +61,7 @@ struct Bars {
 
 impl Progress {
     /// Progress of this plan; nothing is shown yet.
-    pub(crate) fn new(plan: &Plan, store: &RunStore, detail: Detail) -> Self {
+    pub(crate) fn new(plan: &Plan, store: &RunStore, options: &RunOptions, detail: Detail) -> Self {
         let live = detail == Detail::Live && std::io::stderr().is_terminal();
         let started = Instant::now();
         Self {
@@ -73,7 +73,7 @@ impl Progress {
             done: 0,
             failed: 0,
             running: BTreeMap::new(),
-            estimate: Estimate::new(plan, store),
+            estimate: Estimate::new(plan, store, options),
             left: (started, None, 0.0),
             warned: BTreeSet::new(),
         }

@@ -66,7 +66,7 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages) -> Outcome {
     };
     let store = RunStore::new(&plan.run.dir);
     let detail = if args.quiet { Detail::End } else { Detail::Live };
-    let mut progress = Progress::new(&plan, &store, detail);
+    let mut progress = Progress::new(&plan, &store, &options, detail);
     let result = fovea_orchestrator::run(&plan, &store, &options, &mut |update| progress.show(&update));
     progress.end();
     let summary = result.map_err(|e| match e {
