@@ -1,5 +1,6 @@
 //! How long a run will go on. The main type is [`Estimate`].
 
+use fovea_orchestrator::TrialStatus;
 use fovea_plan::{Plan, TrialConfig};
 use fovea_records::{Phase, RunStore, TaskProgress};
 use std::collections::BTreeMap;
@@ -72,8 +73,10 @@ impl Estimate {
     /// Everything of the plan that the store does not have.
     pub(crate) fn new(plan: &Plan, store: &RunStore) -> Self {
         let mut jobs: Vec<Job> = Vec::new();
-        for trial in &plan.trials {
-            let open = !store.trial_dir(&trial.id).join("DONE.json").exists();
+        // A record that cannot be read is the run's to tell.
+        let states = fovea_orchestrator::status(plan, store).unwrap_or_default();
+        for (position, trial) in plan.trials.iter().enumerate() {
+            let open = states.get(position).is_none_or(TrialStatus::is_pending);
             let stage = plan.stages.iter().find(|stage| Some(&stage.id) == trial.stage.as_ref());
             let begin = stage.map_or(0, |stage| stage.epochs);
             if let Some(stage) = stage.filter(|s| open && jobs.iter().all(|job| job.id != s.id.as_str())) {

@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// stages, excluded, estimate {seconds, low, high, unknown, samples}, probes.
     ///
     /// A trial has index, id, variant, seed, axes {key: label}, status (new, stale, running, interrupted, failed,
-    /// diverged, damaged, done), reason, time (seconds since 1970), epochs, epochs_done, earlier (the id that it takes the
+    /// diverged, pruned, damaged, done), reason, time (seconds since 1970), epochs, epochs_done, earlier (the id that it takes the
     /// place of), changes [{kind, key, plugin, from, to, text}], stage, shares_with [ids], estimate {seconds, low, high,
     /// basis}.
     ///
