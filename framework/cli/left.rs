@@ -1,7 +1,7 @@
 //! How long a run will go on. The main type is [`Estimate`].
 
-use fovea_orchestrator::RunOptions;
 use fovea_orchestrator::slots::slots;
+use fovea_orchestrator::{RunOptions, TrialStatus};
 use fovea_plan::{Plan, TrialConfig};
 use fovea_records::{Phase, RunStore, TaskProgress};
 use std::collections::BTreeMap;
@@ -74,8 +74,11 @@ impl Estimate {
     /// Everything that is asked for and that the store does not have.
     pub(crate) fn new(plan: &Plan, store: &RunStore, options: &RunOptions) -> Self {
         let mut jobs: Vec<Job> = Vec::new();
-        for trial in plan.trials.iter().filter(|trial| options.selection.takes(trial)) {
-            let open = !store.trial_dir(&trial.id).join("DONE.json").exists();
+        // A record that cannot be read is the run's to tell.
+        let states = fovea_orchestrator::status(plan, store).unwrap_or_default();
+        let asked = plan.trials.iter().enumerate().filter(|(_, trial)| options.selection.takes(trial));
+        for (position, trial) in asked {
+            let open = states.get(position).is_none_or(TrialStatus::is_pending);
             let stage = plan.stages.iter().find(|stage| Some(&stage.id) == trial.stage.as_ref());
             let begin = stage.map_or(0, |stage| stage.epochs);
             if let Some(stage) = stage.filter(|s| open && jobs.iter().all(|job| job.id != s.id.as_str())) {

@@ -64,6 +64,7 @@ fn run_table(runs: &[RunRow]) -> String {
             run.name.clone(),
             format!("{}/{}", run.done, run.trials),
             run.failed.to_string(),
+            run.pruned.to_string(),
             run.pending.to_string(),
             bytes(run.bytes),
             if note.is_empty() {
@@ -75,8 +76,10 @@ fn run_table(runs: &[RunRow]) -> String {
         ]
     };
     let rows: Vec<Vec<String>> = runs.iter().map(row).collect();
-    let mut text =
-        table(&["run", ">done", ">failed", ">pending", ">size", "last activity", "question"], &rows);
+    let mut text = table(
+        &["run", ">done", ">failed", ">pruned", ">pending", ">size", "last activity", "question"],
+        &rows,
+    );
     for problem in runs.iter().filter_map(|run| run.problem.as_ref()) {
         text += &format!("{problem}\n");
     }

@@ -34,9 +34,9 @@ pub(crate) struct Args {
     /// stages, excluded, estimate {seconds, low, high, unknown, samples}, probes.
     ///
     /// A trial has index, id, variant, seed, axes {key: label}, status (new, stale, running, interrupted, failed,
-    /// diverged, damaged, done), reason, time (seconds since 1970), epochs, epochs_done, earlier (the id that it takes the
-    /// place of), changes [{kind, key, plugin, from, to, text}], stage, shares_with (ids), estimate {seconds, low, high,
-    /// basis}.
+    /// diverged, pruned, damaged, done), reason, time (seconds since 1970), epochs, epochs_done, earlier (the id that it
+    /// takes the place of), changes [{kind, key, plugin, from, to, text}], stage, shares_with (ids), estimate {seconds,
+    /// low, high, basis}.
     ///
     /// A stage has id, epochs, done, trials (ids), estimate. A point that an `[[exclude]]` leaves out has variant, seed,
     /// reason, rule (where it stands: file:line:column). What is unknown or absent is null.

@@ -35,6 +35,7 @@ pub(crate) struct Progress {
     trials: usize,
     done: usize,
     failed: usize,
+    pruned: usize,
     running: BTreeMap<String, Running>,
     estimate: Estimate,
     left: (Instant, Option<String>, f64),
@@ -72,6 +73,7 @@ impl Progress {
             trials: plan.trials.len(),
             done: 0,
             failed: 0,
+            pruned: 0,
             running: BTreeMap::new(),
             estimate: Estimate::new(plan, store, options),
             left: (started, None, 0.0),
@@ -105,6 +107,7 @@ impl Progress {
                 self.task_line(&task.id, "interrupted and saved");
                 self.leaves(&task.id);
             }
+            Update::TaskPruned { task, message } => self.pruned(task, message),
             Update::TaskEnded { task, outcome, seconds } => self.ended(task, outcome, *seconds),
         }
         self.refresh();
@@ -179,6 +182,19 @@ impl Progress {
         }
     }
 
+    fn pruned(&mut self, task: &TaskLabel, message: &str) {
+        self.estimate.ends(&task.id, true);
+        self.pruned += 1;
+        let pruned = style("pruned:").for_stderr().yellow();
+        self.task_line(&task.id, &format!("{pruned} {message}{}", self.count()));
+        self.leaves(&task.id);
+    }
+
+    /// `  [3/8]`: trials that ended.
+    fn count(&self) -> String {
+        format!("  [{}/{}]", self.done + self.failed + self.pruned, self.trials)
+    }
+
     fn ended(&mut self, task: &TaskLabel, outcome: &TrialOutcome, seconds: f64) {
         self.estimate.ends(&task.id, *outcome == TrialOutcome::Done);
         match outcome {
@@ -186,11 +202,7 @@ impl Progress {
             TrialOutcome::Done => self.done += 1,
             TrialOutcome::Diverged { .. } | TrialOutcome::Failed { .. } => self.failed += 1,
         }
-        let count = if task.is_stage {
-            String::new()
-        } else {
-            format!("  [{}/{}]", self.done + self.failed, self.trials)
-        };
+        let count = if task.is_stage { String::new() } else { self.count() };
         let accuracy = self.running.get(&task.id).and_then(|running| running.accuracy);
         let accuracy = accuracy.map_or_else(String::new, |a| format!(", accuracy {:.1} %", a * 100.0));
         let red = |text| style(text).for_stderr().red();
@@ -244,9 +256,13 @@ impl Progress {
             0 => String::new(),
             failed => format!("  {}", style(format!("{failed} failed")).for_stderr().red()),
         };
+        let pruned = match self.pruned {
+            0 => String::new(),
+            pruned => format!("  {pruned} pruned"),
+        };
         let (_, left, fraction) = &self.left;
         bars.overall.set_prefix(format!(
-            "{} {}/{} done{failed}  {trials} running",
+            "{} {}/{} done{failed}{pruned}  {trials} running",
             bar(*fraction, if width < 100 { 12 } else { 22 }),
             self.done,
             self.trials

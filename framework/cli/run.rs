@@ -78,7 +78,14 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages) -> Outcome {
     // Whoever interrupts is in a hurry: the report can be had later.
     if !interrupted {
         if summary.ran == 0 && summary.left == 0 {
-            println!("{}: all {} trials are done", plan.name, chosen(&summary));
+            match summary.pruned {
+                0 => println!("{}: all {} trials are done", plan.name, chosen(&summary)),
+                pruned => println!(
+                    "{}: all {} trials are done or pruned ({pruned}); without run.prune those go on",
+                    plan.name,
+                    chosen(&summary)
+                ),
+            }
         }
         report::write(&store)?;
     }

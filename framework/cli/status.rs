@@ -81,6 +81,7 @@ fn text(overview: &Overview, width: Option<usize>, rows: Option<usize>) -> Strin
             TrialState::Interrupted => "interrupted".to_owned(),
             TrialState::Done => "done".to_owned(),
             TrialState::Diverged(_) => "DIVERGED".to_owned(),
+            TrialState::Pruned(_) => "pruned".to_owned(),
             TrialState::Failed(_) => "FAILED".to_owned(),
         };
         let line = format!("{:<8}  {name:<room$}  {:>4}  {what}", short(trial.id.as_str()), trial.seed);
@@ -109,6 +110,7 @@ fn head(overview: &Overview) -> String {
     let counts = [
         ("failed", overview.count(|s| matches!(s, TrialState::Failed(_)))),
         ("diverged", overview.count(|s| matches!(s, TrialState::Diverged(_)))),
+        ("pruned", overview.count(|s| matches!(s, TrialState::Pruned(_)))),
         ("running", overview.count(|s| matches!(s, TrialState::Running(_)))),
         ("waiting", overview.count(|s| matches!(s, TrialState::Waiting))),
         ("interrupted", overview.count(|s| matches!(s, TrialState::Interrupted))),

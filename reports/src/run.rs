@@ -1,5 +1,6 @@
 //! A run as its records tell it. The main type is [`Run`].
 
+use fovea_records::prune::Asha;
 use fovea_records::{
     Done, GalleryItem, JournalEntry, MetricRow, PlannedTrial, Reference, RunStore, TrialEvent, TrialId,
     TrialOutcome,
@@ -21,13 +22,15 @@ pub(crate) enum Status {
     Diverged,
     /// It failed, or its records cannot be read.
     Failed,
+    /// Given up because others did better.
+    Pruned,
     /// Not run yet, or running.
     Pending,
 }
 
 impl Status {
     /// In the order in which counts are shown.
-    pub(crate) const ALL: [Self; 4] = [Self::Done, Self::Diverged, Self::Failed, Self::Pending];
+    pub(crate) const ALL: [Self; 5] = [Self::Done, Self::Diverged, Self::Failed, Self::Pruned, Self::Pending];
 
     /// The word for it.
     pub(crate) fn name(self) -> &'static str {
@@ -35,6 +38,7 @@ impl Status {
             Self::Done => "done",
             Self::Diverged => "diverged",
             Self::Failed => "failed",
+            Self::Pruned => "pruned",
             Self::Pending => "pending",
         }
     }
@@ -52,7 +56,7 @@ pub(crate) struct Trial {
     pub(crate) variant: usize,
     /// Where it stands.
     pub(crate) status: Status,
-    /// Why it diverged or failed; what a running trial said last.
+    /// Why it diverged, failed or was given up; what a running trial said last.
     pub(crate) reason: Option<String>,
     /// Its DONE marker.
     pub(crate) done: Option<Done>,
@@ -123,7 +127,7 @@ impl Run {
             problems.push(e.to_string());
             Vec::new()
         });
-        let said = journal_states(&journal);
+        let said = journal_states(&journal, plan.prune.as_ref());
 
         let mut variants: Vec<Variant> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
@@ -200,14 +204,16 @@ impl Run {
     }
 }
 
-/// What the journal says last of a trial: running, interrupted, or ended in some way.
+/// What the journal says last of a trial: running, interrupted, given up, or ended in some way.
 enum Said {
     Running(usize),
     Interrupted,
+    Pruned(String),
     Ended(TrialOutcome),
 }
 
-fn journal_states(journal: &[JournalEntry]) -> HashMap<TrialId, Said> {
+/// `rule` is the plan's: what was given up by another one is to go on.
+fn journal_states(journal: &[JournalEntry], rule: Option<&Asha>) -> HashMap<TrialId, Said> {
     let mut said = HashMap::new();
     for entry in journal {
         match entry {
@@ -216,6 +222,11 @@ fn journal_states(journal: &[JournalEntry]) -> HashMap<TrialId, Said> {
             }
             JournalEntry::TrialInterrupted { trial, .. } => {
                 said.insert(trial.clone(), Said::Interrupted);
+            }
+            JournalEntry::TrialPruned { trial, pruned, .. } => {
+                let holds = rule == Some(&pruned.rule);
+                let state = if holds { Said::Pruned(pruned.to_string()) } else { Said::Interrupted };
+                said.insert(trial.clone(), state);
             }
             JournalEntry::TrialFinished { trial, outcome, .. } => {
                 said.insert(trial.clone(), Said::Ended(outcome.clone()));
@@ -291,6 +302,7 @@ fn status(done: Option<&Done>, said: Option<&Said>, events: &[TrialEvent]) -> (S
         }
         Some(Said::Ended(outcome)) => ended(outcome),
         Some(Said::Running(attempt)) => (Status::Pending, Some(format!("attempt {attempt} was started"))),
+        Some(Said::Pruned(why)) => (Status::Pruned, Some(why.clone())),
         Some(Said::Interrupted) => (Status::Pending, Some("was interrupted".to_owned())),
         None => events
             .iter()

@@ -153,6 +153,56 @@ fn what_takes_too_long_or_is_silent_is_ended() {
 }
 
 #[test]
+fn a_hopeless_trial_is_pruned_until_the_rule_is_gone() {
+    let workspace = Workspace::new();
+    let rates = "[axes]\n\"training.optimizer.learning_rate\" = [0.02, 0.05, 1e-9]\n";
+    let rule = "[run.prune]\nasha = { metric = \"loss\", reduction = 3, min_epochs = 2 }\n";
+    workspace.write("small.toml", format!("{SMALL}\n{rule}{rates}"));
+    let long =
+        ["training.epochs=8", "training.warmup_epochs=0", "training.batch_size=2", "dataset.train=256"];
+    let fovea = |args: &[&str]| workspace.fovea(&[args, &long, &["loss=none"]].concat());
+    let ran = fovea(&["run", "small.toml", "--jobs", "1"]).ok();
+    assert!(
+        ran.stderr.contains("after 2 epochs was 3rd of 3; the best one goes on  [3/3]"),
+        "{}",
+        ran.stderr
+    );
+    let store = workspace.run("small");
+    let trials = store.read_plan().unwrap().trials;
+    let done = || trials.iter().map(|t| store.done(&t.id).unwrap().is_some()).collect::<Vec<_>>();
+    assert_eq!(done(), [true, true, false]);
+    let page = fs::read_to_string(store.root().join("report/index.html")).unwrap();
+    assert!(page.contains("was 3rd of 3"), "the Status section says why");
+    for text in
+        [fovea(&["plan", "small.toml"]).ok().stdout, workspace.fovea(&["ls", "runs/small"]).ok().stdout, page]
+    {
+        assert!(text.contains("pruned"), "{text}");
+    }
+    let status = workspace.fovea(&["status", "runs/small"]).ok().stdout;
+    assert!(status.contains("2/3 done, 1 pruned;"), "{status}");
+
+    let begun = || store.read_journal().unwrap().len();
+    let before = begun();
+    let again = fovea(&["run", "small.toml"]).ok();
+    assert!(again.stdout.contains("all 3 trials are done or pruned (1)"), "{}", again.stdout);
+    assert_eq!(begun(), before);
+
+    let listed = fovea(&["plan", "small.toml", "~run.prune"]).ok().stdout;
+    assert!(listed.contains("interrupted") && listed.contains("1 to run"), "{listed}");
+    let rest = fovea(&["run", "small.toml", "~run.prune"]).ok();
+    assert!(rest.stderr.contains("3 trials, 2 done before"), "{}", rest.stderr);
+    assert_eq!(done(), [true, true, true]);
+
+    for (wrong, said) in [
+        ("run.prune.asha.reduction=1", "must be at least 2, found 1"),
+        ("run.prune.asha.min_epochs=0", "must be at least 1, found 0"),
+        ("run.prune.asha.metric=accurcy", "accuracy"),
+    ] {
+        fovea(&["plan", "small.toml", wrong]).fails(2, &[said]);
+    }
+}
+
+#[test]
 fn parts_of_a_plan_are_run_first_seeds_first() {
     let workspace = Workspace::new();
     workspace.write("small.toml", format!("{SMALL}\n[axes]\nloss = [\"none\", \"ria\"]\nseed = [0, 1]\n"));

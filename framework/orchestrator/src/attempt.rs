@@ -7,7 +7,9 @@ use crate::slots::Slot;
 use crate::worker::{TaskEnd, WorkerProcess};
 use crate::{Crash, OrchestratorError, TaskLabel, Update};
 use fovea_plan::Trial;
+use fovea_records::prune::Pruned;
 use fovea_records::{JournalEntry, TrialEvent, WorkerTask, now};
+use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
 /// How often a slot that waits looks whether it is to stop.
@@ -76,13 +78,27 @@ fn once(
     };
     tracing::info!(slot = slot.index, task = job.task.id, "{} begins", job.label.text);
     let limits = Limits::of(&shared.plan.run);
-    let end = process.perform(&job.task, limits, &|| shared.stopping(), |event| {
+    let hopeless: OnceCell<Pruned> = OnceCell::new();
+    let stop = || shared.stopping() || hopeless.get().is_some();
+    let mut end = process.perform(&job.task, limits, &stop, |event| {
         if let TrialEvent::Started { device: name, .. } = event {
             device.clone_from(name);
+        }
+        if let (TrialEvent::Epoch(epoch), Some(trial), None) = (event, job.trial, hopeless.get())
+            && let Some(why) = shared.judge(&trial.id, epoch)
+        {
+            hopeless.get_or_init(|| why);
         }
         recorder.event(event);
         shared.tell(Update::Event { task: job.label.clone(), event: event.clone() });
     });
+    if let Some(why) = hopeless.into_inner() {
+        // Whether it has heard of it or not: a worker that was asked to stop does no other task.
+        *worker = None;
+        if end == TaskEnd::Stopped {
+            end = TaskEnd::Pruned(why);
+        }
+    }
     if let TaskEnd::Crashed(message) = &end {
         recorder.event(&TrialEvent::Failed { message: message.clone() });
     }

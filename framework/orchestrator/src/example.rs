@@ -39,5 +39,6 @@ pub(crate) fn run_config() -> RunConfig {
         retry_delay: Duration::ZERO,
         timeout: None,
         stall_timeout: None,
+        prune: None,
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing here is a result that a report or a command still needs: weights of finished trials are artefacts, not
 //! leftovers. Trials of earlier plans are results, too, and are looked at only when they are asked for.
 
+use crate::ledger::Ledger;
 use crate::status::{TrialStatus, status_of};
 use fovea_records::{Done, RunStore, StoreError, Usage, store};
 use serde::Serialize;
@@ -61,13 +62,16 @@ impl Leftover {
 /// What can be deleted in a run directory; with `trials`, trials that are in no plan any more, too.
 ///
 /// # Errors
-/// When its plan or a DONE marker cannot be read: nobody knows then what is needed.
+/// When its plan, its journal or a DONE marker cannot be read: nobody knows then what is needed.
 pub fn leftovers(store: &RunStore, trials: bool) -> Result<Vec<Leftover>, StoreError> {
     let plan = store.read_plan()?;
+    let ledger = Ledger::read(store)?;
     let mut needed = BTreeSet::new();
     let mut planned = BTreeMap::new();
     for trial in &plan.trials {
-        let pending = !matches!(status_of(&trial.id, store)?, TrialStatus::Done | TrialStatus::Diverged(_));
+        // A trial that was given up may go on some day.
+        let state = status_of(&trial.id, store, &ledger.of(&trial.id), plan.prune.as_ref())?;
+        let pending = !matches!(state, TrialStatus::Done | TrialStatus::Diverged(_));
         if let Some(stage) = trial.stage.as_ref().filter(|_| pending) {
             needed.insert(stage.to_string());
         }

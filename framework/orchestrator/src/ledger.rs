@@ -1,5 +1,6 @@
 //! What the journal says of each trial. The main type is [`Ledger`].
 
+use fovea_records::prune::Pruned;
 use fovea_records::{JournalEntry, RunStore, StoreError, TrialId, TrialOutcome};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -15,6 +16,17 @@ pub struct Past {
     pub last_started: Option<f64>,
     /// How it ended last, if it ended after it was begun last.
     pub ended: Option<End>,
+    /// Why and when it was given up, if nothing happened to it since.
+    pub pruned: Option<PrunedAt>,
+}
+
+/// When and why a trial was given up.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PrunedAt {
+    /// Seconds since the Unix epoch.
+    pub time: f64,
+    /// Why.
+    pub why: Pruned,
 }
 
 /// How and when a trial ended.
@@ -61,10 +73,15 @@ impl Ledger {
                 past.first_started.get_or_insert(time);
                 past.last_started = Some(time);
                 past.ended = None;
+                past.pruned = None;
             }
             JournalEntry::TrialFinished { time, trial, outcome, seconds } => {
                 let past = self.trials.entry(trial).or_default();
                 past.ended = Some(End { time, outcome, seconds });
+            }
+            JournalEntry::TrialPruned { time, trial, pruned } => {
+                let past = self.trials.entry(trial).or_default();
+                past.pruned = Some(PrunedAt { time, why: pruned });
             }
             _ => {}
         }

@@ -8,7 +8,8 @@
 //! - [`survey`]: runs in a folder; [`dossier`]: all there is to know of one trial; [`gc`]: what of them can be deleted.
 //! - [`worker`]: [`WorkerProcess`](worker::WorkerProcess), one child; [`mod@slots`]: who works where.
 //! - [`stderr`]: what a worker says beside its events.
-//! - [`queue`]: which task is next; [`limits`]: how long it may take, and when it is tried again.
+//! - [`queue`]: which task is next; [`limits`]: how long it may take, and when it is tried again;
+//!   [`prune`]: which trials are given up early.
 //! - [`update`]: what is said meanwhile; [`stop`]: how to end it early.
 //!
 //! The orchestrator never computes, a worker never schedules. No Burn here.
@@ -25,6 +26,7 @@ pub mod gc;
 pub mod history;
 pub mod ledger;
 pub mod limits;
+pub mod prune;
 pub mod queue;
 mod recorder;
 pub mod run;

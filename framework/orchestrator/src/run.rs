@@ -2,14 +2,17 @@
 
 use crate::attempt::{Job, LOOK, attempt};
 use crate::limits::Retries;
+use crate::prune::Rungs;
 use crate::queue::{Next, Queue, QueuedTrial};
 use crate::select::Selection;
 use crate::slots::{Slot, slots};
 use crate::worker::{TaskEnd, WorkerMessages, WorkerProcess};
 use crate::{OrchestratorError, RunSummary, Stop, TaskLabel, TrialStatus, Update, status, trial_file};
 use fovea_plan::{Plan, Stage, Trial, TrialConfig};
+use fovea_records::prune::Pruned;
 use fovea_records::{
-    Done, JournalEntry, RunStore, StageId, StoreError, TaskKind, TrialOutcome, WorkerTask, now, store,
+    Done, EpochSummary, JournalEntry, RunStore, StageId, StoreError, TaskKind, TrialId, TrialOutcome,
+    WorkerTask, now, store,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -47,6 +50,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) retries: Retries,
     queue: Mutex<Queue>,
     freed: Condvar,
+    rungs: Mutex<Option<Rungs>>,
     pub(crate) summary: Mutex<RunSummary>,
     observer: Mutex<&'a mut (dyn FnMut(Update) + Send)>,
     problem: Mutex<Option<OrchestratorError>>,
@@ -59,6 +63,11 @@ impl Shared<'_> {
         self.options.stop.requested()
             || self.failed_fast.load(Ordering::SeqCst)
             || held(&self.problem).is_some()
+    }
+
+    /// Why a trial that ended this epoch is to be given up, if it is.
+    pub(crate) fn judge(&self, trial: &TrialId, epoch: &EpochSummary) -> Option<Pruned> {
+        held(&self.rungs).as_mut()?.judge(trial, epoch)
     }
 
     /// Tells whoever watches.
@@ -91,12 +100,13 @@ pub fn run(
     let count = |wanted: fn(&TrialStatus) -> bool| asked.clone().filter(|(_, s)| wanted(s)).count();
     let done = count(|s| *s == TrialStatus::Done);
     let diverged = count(|s| matches!(s, TrialStatus::Diverged(_)));
+    let pruned = count(|s| matches!(s, TrialStatus::Pruned(_)));
     let pending: Vec<&Trial> = asked.clone().filter(|(_, s)| s.is_pending()).map(|(t, _)| t).collect();
     let (planned, total) = (plan.trials.len(), asked.count());
-    let summary = RunSummary { planned, total, done, diverged, ..RunSummary::default() };
+    let summary = RunSummary { planned, total, done, diverged, pruned, ..RunSummary::default() };
     let has_checkpoint = |id: &StageId| stage_is_done(store, plan, id);
     let epochs = epochs_ahead(plan, &pending, has_checkpoint);
-    observer(Update::Started { total, done: done + diverged, epochs });
+    observer(Update::Started { total, done: done + diverged + pruned, epochs });
     if pending.is_empty() {
         return Ok(summary);
     }
@@ -112,6 +122,7 @@ pub fn run(
         retries: Retries::of(&plan.run),
         queue: Mutex::new(Queue::new(in_turn(plan, &pending), has_checkpoint)),
         freed: Condvar::new(),
+        rungs: Mutex::new(Rungs::read(plan, store)?),
         summary: Mutex::new(summary),
         observer: Mutex::new(observer),
         problem: Mutex::new(None),
@@ -268,6 +279,9 @@ fn run_trial(
     let started = Instant::now();
     let (end, device) = attempt(shared, slot, worker, &job)?;
     let seconds = started.elapsed().as_secs_f64();
+    if let TaskEnd::Pruned(why) = &end {
+        return record_pruned(shared, trial, job.label, why);
+    }
     let Some(outcome) = outcome_of(&end) else {
         let entry = JournalEntry::TrialInterrupted { time: now(), trial: trial.id.clone() };
         shared.store.journal(&entry)?;
@@ -316,8 +330,25 @@ fn outcome_of(end: &TaskEnd) -> Option<TrialOutcome> {
         TaskEnd::Failed(message) | TaskEnd::Crashed(message) => {
             Some(TrialOutcome::Failed { message: message.clone() })
         }
-        TaskEnd::Stopped => None,
+        TaskEnd::Stopped | TaskEnd::Pruned(_) => None,
     }
+}
+
+fn record_pruned(
+    shared: &Shared<'_>,
+    trial: &Trial,
+    task: TaskLabel,
+    why: &Pruned,
+) -> Result<(), OrchestratorError> {
+    {
+        let mut summary = held(&shared.summary);
+        summary.ran += 1;
+        summary.pruned += 1;
+    }
+    let (trial, pruned) = (trial.id.clone(), why.clone());
+    shared.store.journal(&JournalEntry::TrialPruned { time: now(), trial, pruned })?;
+    shared.tell(Update::TaskPruned { task, message: why.to_string() });
+    Ok(())
 }
 
 fn record_end(

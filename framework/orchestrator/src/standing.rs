@@ -6,6 +6,7 @@
 use crate::changes::{Change, changes};
 use crate::ledger::Ledger;
 use crate::status::{TrialStatus, status_of};
+use fovea_records::prune::Asha;
 use fovea_records::{PlannedTrial, RunPlan, RunStore, StoreError, TrialId, TrialOutcome};
 use serde::Serialize;
 use serde_json::Value;
@@ -30,6 +31,8 @@ pub enum Word {
     Failed,
     /// Its loss became non-finite; it would do so again.
     Diverged,
+    /// Others did better, so it was given up; it goes on under another rule.
+    Pruned,
     /// Marked as done, but an artefact is gone: it runs again.
     Damaged,
     /// Done, every artefact in place.
@@ -45,6 +48,7 @@ impl fmt::Display for Word {
             Self::Interrupted => "interrupted",
             Self::Failed => "failed",
             Self::Diverged => "diverged",
+            Self::Pruned => "pruned",
             Self::Damaged => "damaged",
             Self::Done => "done",
         })
@@ -72,7 +76,7 @@ impl Standing {
     /// Whether a run has to do something.
     #[must_use]
     pub fn is_pending(&self) -> bool {
-        !matches!(self.status, Word::Done | Word::Diverged)
+        !matches!(self.status, Word::Done | Word::Diverged | Word::Pruned)
     }
 }
 
@@ -84,7 +88,10 @@ pub fn standings(plan: &RunPlan, store: &RunStore) -> Result<Vec<Standing>, Stor
     let ledger = Ledger::read(store)?;
     let held = store.holder().is_some();
     let earlier = Earlier::read(plan, store);
-    plan.trials.iter().map(|trial| standing(trial, store, &ledger, held, &earlier)).collect()
+    plan.trials
+        .iter()
+        .map(|trial| standing(trial, store, &ledger, held, &earlier, plan.prune.as_ref()))
+        .collect()
 }
 
 fn standing(
@@ -93,20 +100,27 @@ fn standing(
     ledger: &Ledger,
     held: bool,
     earlier: &Earlier,
+    rule: Option<&Asha>,
 ) -> Result<Standing, StoreError> {
     let past = ledger.of(&trial.id);
+    let status = status_of(&trial.id, store, &past, rule)?;
+    let ended = past.ended.as_ref().map(|end| end.time).or(past.pruned.as_ref().map(|pruned| pruned.time));
     let mut standing = Standing {
         status: Word::New,
         reason: None,
-        time: past.ended.as_ref().map(|end| end.time).or(past.last_started),
+        time: ended.or(past.last_started),
         epochs_done: 0,
         earlier: None,
         changes: Vec::new(),
     };
     let failed = past.ended.map(|end| end.outcome);
-    let (word, reason) = match status_of(&trial.id, store)? {
+    let (word, reason) = match status {
         TrialStatus::Done => (Word::Done, None),
         TrialStatus::Diverged(message) => (Word::Diverged, Some(message)),
+        TrialStatus::Pruned(message) => {
+            standing.epochs_done = epochs_done(&store.trial_dir(&trial.id));
+            (Word::Pruned, Some(message))
+        }
         TrialStatus::Damaged(message) => (Word::Damaged, Some(message)),
         TrialStatus::New | TrialStatus::Interrupted => {
             standing.epochs_done = epochs_done(&store.trial_dir(&trial.id));
@@ -244,6 +258,7 @@ mod tests {
 
     fn plan(epochs: usize) -> RunPlan {
         RunPlan {
+            prune: None,
             name: "x".to_owned(),
             question: None,
             smoke: false,

@@ -1,6 +1,8 @@
 //! What of a plan is done. The main function is [`status`].
 
+use crate::ledger::{Ledger, Past};
 use fovea_plan::Plan;
+use fovea_records::prune::Asha;
 use fovea_records::{RunStore, StoreError, TrialId, TrialOutcome};
 use std::fmt;
 
@@ -15,6 +17,8 @@ pub enum TrialStatus {
     Done,
     /// Its loss became non-finite; it would do so again.
     Diverged(String),
+    /// Others did better, so it was given up; it goes on under another rule.
+    Pruned(String),
     /// Marked as done, but an artefact is gone: it runs again.
     Damaged(String),
 }
@@ -25,7 +29,7 @@ impl TrialStatus {
     pub fn is_pending(&self) -> bool {
         match self {
             Self::New | Self::Interrupted | Self::Damaged(_) => true,
-            Self::Done | Self::Diverged(_) => false,
+            Self::Done | Self::Diverged(_) | Self::Pruned(_) => false,
         }
     }
 }
@@ -37,6 +41,7 @@ impl fmt::Display for TrialStatus {
             Self::Interrupted => f.pad("interrupted"),
             Self::Done => f.pad("done"),
             Self::Diverged(_) => f.pad("diverged"),
+            Self::Pruned(_) => f.pad("pruned"),
             Self::Damaged(_) => f.pad("damaged"),
         }
     }
@@ -45,17 +50,24 @@ impl fmt::Display for TrialStatus {
 /// The status of every trial, in plan order.
 ///
 /// # Errors
-/// When a DONE marker exists but cannot be read.
+/// When the journal, or a DONE marker that exists, cannot be read.
 pub fn status(plan: &Plan, store: &RunStore) -> Result<Vec<TrialStatus>, StoreError> {
-    plan.trials.iter().map(|trial| status_of(&trial.id, store)).collect()
+    let (ledger, rule) = (Ledger::read(store)?, plan.run.prune.as_ref());
+    plan.trials.iter().map(|trial| status_of(&trial.id, store, &ledger.of(&trial.id), rule)).collect()
 }
 
-/// The status of one trial.
+/// The status of one trial with its past, when trials are given up by this rule.
 ///
 /// # Errors
 /// When its DONE marker exists but cannot be read.
-pub fn status_of(id: &TrialId, store: &RunStore) -> Result<TrialStatus, StoreError> {
+pub fn status_of(
+    id: &TrialId,
+    store: &RunStore,
+    past: &Past,
+    rule: Option<&Asha>,
+) -> Result<TrialStatus, StoreError> {
     let dir = store.trial_dir(id);
+    let pruned = past.pruned.as_ref().map(|pruned| &pruned.why).filter(|why| rule == Some(&why.rule));
     Ok(match store.done(id)? {
         Some(done) => match done.artefacts.keys().find(|name| !dir.join(name).exists()) {
             Some(missing) => TrialStatus::Damaged(format!("{missing} is gone")),
@@ -64,7 +76,10 @@ pub fn status_of(id: &TrialId, store: &RunStore) -> Result<TrialStatus, StoreErr
                 TrialOutcome::Done | TrialOutcome::Failed { .. } => TrialStatus::Done,
             },
         },
-        None if dir.join("checkpoint").exists() => TrialStatus::Interrupted,
-        None => TrialStatus::New,
+        None => match pruned {
+            Some(why) => TrialStatus::Pruned(why.to_string()),
+            None if dir.join("checkpoint").exists() => TrialStatus::Interrupted,
+            None => TrialStatus::New,
+        },
     })
 }

@@ -21,6 +21,8 @@ pub struct RunRow {
     pub done: usize,
     /// Those that failed or diverged.
     pub failed: usize,
+    /// Those that were given up because others did better.
+    pub pruned: usize,
     /// Those that a run would still do, the failed ones left out.
     pub pending: usize,
     /// The process that runs it now.
@@ -89,6 +91,7 @@ fn run(dir: &Path) -> RunRow {
         trials: 0,
         done: 0,
         failed: 0,
+        pruned: 0,
         pending: 0,
         running: store.holder(),
         bytes: usage.bytes,
@@ -103,7 +106,8 @@ fn run(dir: &Path) -> RunRow {
             row.trials = standings.len();
             row.done = count(&|word| word == Word::Done);
             row.failed = count(&|word| matches!(word, Word::Failed | Word::Diverged));
-            row.pending = row.trials - row.done - row.failed;
+            row.pruned = count(&|word| word == Word::Pruned);
+            row.pending = row.trials - row.done - row.failed - row.pruned;
             row.question = question;
         }
         Err(error) => row.problem = Some(error.to_string()),

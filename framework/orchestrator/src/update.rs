@@ -53,6 +53,13 @@ pub enum Update {
         /// Which.
         task: TaskLabel,
     },
+    /// A trial is given up because others did better.
+    TaskPruned {
+        /// Which.
+        task: TaskLabel,
+        /// Why.
+        message: String,
+    },
     /// A task ended.
     TaskEnded {
         /// Which.
@@ -88,6 +95,8 @@ pub struct RunSummary {
     pub ran: usize,
     /// Trials whose loss became non-finite.
     pub diverged: usize,
+    /// Trials that were given up because others did better, now or before.
+    pub pruned: usize,
     /// Trials that failed now, with the reason.
     pub failed: Vec<(TrialId, String)>,
     /// Attempts that crashed, retried or not.

@@ -4,6 +4,7 @@ use crate::OrchestratorError;
 use crate::attempt::LOOK;
 use crate::limits::Limits;
 use crate::stderr::{Echo, WorkerStderr};
+use fovea_records::prune::Pruned;
 use fovea_records::{TrialEvent, WorkerTask};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
@@ -35,6 +36,8 @@ pub enum TaskEnd {
     Crashed(String),
     /// It was asked to stop, and what it had done is saved.
     Stopped,
+    /// It was asked to stop because other trials did better; what it had done is saved.
+    Pruned(Pruned),
 }
 
 /// A `fovea worker` child. It dies with its parent, and is in a process group of its own: Ctrl-C is for the parent, who

@@ -89,6 +89,13 @@ pub(crate) fn check(spec: &ExperimentSpec) -> Vec<Suspicion> {
     checks.not_negative("run.timeout", run.timeout);
     checks.not_negative("run.stall_timeout", run.stall_timeout);
 
+    if let Some(asha) = &run.prune.asha {
+        checks.require(asha.reduction >= 2, &["run.prune.asha.reduction"], || {
+            format!("must be at least 2, found {}", asha.reduction)
+        });
+        checks.at_least_one("run.prune.asha.min_epochs", asha.min_epochs);
+    }
+
     checks.at_least_one("input.size", spec.input.size);
 
     let augmentation = &spec.augmentation;

@@ -63,4 +63,4 @@ pub use errors::{Location, PlanError, PlanErrors};
 pub use overrides::Overrides;
 pub use plan::{Excluded, Plan, RunConfig, Stage, Trial, load};
 pub use schema::schema;
-pub use spec::{DeviceRequest, ExperimentSpec, PluginSpec, RunSpec};
+pub use spec::{DeviceRequest, ExperimentSpec, PluginSpec, PruneSpec, RunSpec};

@@ -7,6 +7,7 @@ use crate::{
     DeviceRequest, Origins, Overrides, PlanErrors, PluginCatalog, RunSpec, TrialConfig, effective, expand,
     extends, identity,
 };
+use fovea_records::prune::Asha;
 use fovea_records::{PlannedTrial, Reference, RunPlan, StageId, TrialId};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -73,6 +74,8 @@ pub struct RunConfig {
     pub timeout: Option<Duration>,
     /// Time that a worker may be silent.
     pub stall_timeout: Option<Duration>,
+    /// When trials are given up early.
+    pub prune: Option<Asha>,
 }
 
 impl RunConfig {
@@ -92,6 +95,7 @@ impl RunConfig {
             retry_delay: seconds(spec.retry_delay),
             timeout: minutes(spec.timeout),
             stall_timeout: minutes(spec.stall_timeout),
+            prune: spec.prune.asha,
         }
     }
 }
@@ -156,6 +160,7 @@ impl Plan {
             origins: trial.origins.clone(),
         });
         RunPlan {
+            prune: self.run.prune.clone(),
             name: self.name.clone(),
             question: self.question.clone(),
             smoke: self.smoke,

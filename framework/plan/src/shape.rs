@@ -59,6 +59,11 @@ impl Shape {
         if let Some(words) = schema.get("oneOf").and_then(|list| words(list, Some("const"))) {
             return Self::Choice(words);
         }
+        // An optional table is any of itself and null.
+        let any = schema.get("anyOf").and_then(Value::as_array).and_then(|any| any.first());
+        if let Some(table) = any.filter(|table| table.get("$ref").is_some()) {
+            return Self::compile(table, definitions);
+        }
         // Optional fields have the types [T, "null"]; TOML has no null.
         let kind = schema.get("type").and_then(|kind| kind.as_str().or_else(|| kind.get(0)?.as_str()));
         match kind {

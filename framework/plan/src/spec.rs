@@ -2,6 +2,7 @@
 
 use crate::PluginKind;
 use crate::config::{AugmentationConfig, CamConfig, EvaluationConfig, InputConfig, TrainingConfig};
+use fovea_records::prune::Asha;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -117,6 +118,16 @@ pub struct RunSpec {
     pub timeout: f64,
     /// Minutes that a worker may be silent; 0: any number.
     pub stall_timeout: f64,
+    /// Which trials are given up early; default: none.
+    pub prune: PruneSpec,
+}
+
+/// How hopeless trials are found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PruneSpec {
+    /// Asynchronous successive halving: those that have done worst so far.
+    pub asha: Option<Asha>,
 }
 
 impl Default for RunSpec {
@@ -133,6 +144,7 @@ impl Default for RunSpec {
             retry_delay: 2.0,
             timeout: 0.0,
             stall_timeout: 0.0,
+            prune: PruneSpec::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What is said while a run goes on. The main type is [`TrialEvent`].
 
+use crate::prune::Pruned;
 use crate::{MetricRow, StageId, TrialId};
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -192,6 +193,16 @@ pub enum JournalEntry {
         time: f64,
         /// The trial.
         trial: TrialId,
+    },
+    /// A trial was stopped because others did better; it goes on under another rule.
+    TrialPruned {
+        /// Seconds since the Unix epoch.
+        time: f64,
+        /// The trial.
+        trial: TrialId,
+        /// Why.
+        #[serde(flatten)]
+        pruned: Pruned,
     },
     /// A trial ended.
     TrialFinished {

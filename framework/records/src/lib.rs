@@ -5,6 +5,7 @@
 //! - [`event`]: [`TrialEvent`], what a worker says while it computes; [`JournalEntry`], what the orchestrator did.
 //! - [`predictions`]: per-picture outputs, so that a new metric needs no training.
 //! - [`progress`]: [`TaskProgress`], how far a task is, for whoever watches.
+//! - [`prune`]: when training is given up early, and why it was.
 //! - [`attempts`]: [`AttemptLog`](attempts::AttemptLog), what a worker wrote to stderr, a file an attempt.
 //! - [`overview`]: [`Overview`](overview::Overview), how far a run is, from its files alone.
 //! - [`lookup`]: [`find_trial`], a finished trial from what a user types; [`locate_trial`], any.
@@ -23,6 +24,7 @@ pub mod metrics;
 pub mod overview;
 pub mod predictions;
 pub mod progress;
+pub mod prune;
 pub mod store;
 pub mod task;
 

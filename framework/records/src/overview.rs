@@ -1,5 +1,6 @@
 //! How far a run is, from its files alone. The main type is [`Overview`].
 
+use crate::prune::{Asha, Pruned};
 use crate::{
     JournalEntry, PlannedTrial, RunPlan, RunStore, StageId, StoreError, TaskProgress, TrialId, TrialOutcome,
     progress,
@@ -19,6 +20,8 @@ pub enum TrialState {
     Done,
     /// Its loss became non-finite.
     Diverged(String),
+    /// It was given up because others did better.
+    Pruned(String),
     /// It failed; the next run tries it again.
     Failed(String),
 }
@@ -54,7 +57,8 @@ impl Overview {
         let last = last_words(&journal);
         let mut trials = Vec::with_capacity(plan.trials.len());
         for trial in &plan.trials {
-            let state = state(store, &trial.id, holder.is_some(), last.get(&trial.id).copied().flatten())?;
+            let last = last.get(&trial.id).copied().flatten();
+            let state = state(store, &trial.id, holder.is_some(), last, plan.prune.as_ref())?;
             trials.push((trial.clone(), state));
         }
         let mut users: BTreeMap<&StageId, usize> = BTreeMap::new();
@@ -75,13 +79,25 @@ impl Overview {
     }
 }
 
+/// How a trial ended.
+#[derive(Clone, Copy)]
+enum Last<'a> {
+    Finished(&'a TrialOutcome),
+    Pruned(&'a Pruned),
+}
+
 /// What the journal says last of every trial that was begun: how it ended, if it did.
-fn last_words(journal: &[JournalEntry]) -> BTreeMap<&TrialId, Option<&TrialOutcome>> {
+fn last_words(journal: &[JournalEntry]) -> BTreeMap<&TrialId, Option<Last<'_>>> {
     let mut last = BTreeMap::new();
     for entry in journal {
         match entry {
             JournalEntry::TrialStarted { trial, .. } => drop(last.insert(trial, None)),
-            JournalEntry::TrialFinished { trial, outcome, .. } => drop(last.insert(trial, Some(outcome))),
+            JournalEntry::TrialFinished { trial, outcome, .. } => {
+                last.insert(trial, Some(Last::Finished(outcome)));
+            }
+            JournalEntry::TrialPruned { trial, pruned, .. } => {
+                last.insert(trial, Some(Last::Pruned(pruned)));
+            }
             _ => {}
         }
     }
@@ -92,7 +108,8 @@ fn state(
     store: &RunStore,
     id: &TrialId,
     held: bool,
-    last: Option<&TrialOutcome>,
+    last: Option<Last<'_>>,
+    rule: Option<&Asha>,
 ) -> Result<TrialState, StoreError> {
     let dir = store.trial_dir(id);
     if let Some(progress) = progress::read(&dir)?.filter(|_| held) {
@@ -101,7 +118,10 @@ fn state(
     Ok(match (store.done(id)?.map(|done| done.ended), last) {
         (Some(TrialOutcome::Diverged { message }), _) => TrialState::Diverged(message),
         (Some(_), _) => TrialState::Done,
-        (None, Some(TrialOutcome::Failed { message })) => TrialState::Failed(message.clone()),
+        (None, Some(Last::Finished(TrialOutcome::Failed { message }))) => TrialState::Failed(message.clone()),
+        (None, Some(Last::Pruned(pruned))) if rule == Some(&pruned.rule) => {
+            TrialState::Pruned(pruned.to_string())
+        }
         (None, _) if dir.join("events.jsonl").exists() => TrialState::Interrupted,
         (None, _) => TrialState::Waiting,
     })
@@ -133,6 +153,7 @@ mod tests {
         let trials: Vec<PlannedTrial> = ["waiting", "running", "failed"].map(planned).to_vec();
         let [waiting, running, failed] = [0, 1, 2].map(|i| trials[i].id.clone());
         let plan = RunPlan {
+            prune: None,
             name: "x".into(),
             question: None,
             smoke: false,

@@ -12,6 +12,7 @@
 //! A file appears whole or not at all: temporary name, fsync, rename, fsync of the directory. `DONE.json` is written
 //! last and carries the BLAKE3 of every artefact, so a trial without it is not done, whatever else lies there.
 
+use crate::prune::Asha;
 use crate::{GalleryItem, JournalEntry, MetricRow, PredictionRecord, StageId, TrialEvent, TrialId};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -165,6 +166,9 @@ pub struct RunPlan {
     /// Published numbers to show beside the run's own.
     #[serde(default)]
     pub references: Vec<Reference>,
+    /// When trials are given up early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prune: Option<Asha>,
     /// Trials in grid order.
     pub trials: Vec<PlannedTrial>,
 }

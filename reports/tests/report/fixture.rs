@@ -38,6 +38,7 @@ pub(crate) fn write(root: &Path, losses: &[&str], seeds: u64, fate: impl Fn(&str
         }
     }
     let plan = RunPlan {
+        prune: None,
         name: "demo".to_owned(),
         question: Some(
             "Does training the explanation make a classifier look at the object? <b>&</b>".to_owned(),
