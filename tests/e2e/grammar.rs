@@ -170,3 +170,38 @@ fn the_schema_of_the_experiments_is_that_of_the_program() {
         }
     }
 }
+
+#[test]
+fn parts_of_a_method_are_switched_off_in_turn() {
+    let workspace = Workspace::new();
+    let parts = r#"
+[loss]
+name = "ria"
+[ablate.factors]
+diagonal = { key = "loss.lambda", on = 0.1, off = 0.0 }
+"training.warmup_epochs" = { on = 1, off = 0 }
+localizer = { on = "ground-truth", off = "center-box" }
+[axes]
+seed = [0, 1]
+"#;
+    workspace.write("small.toml", format!("{SMALL}{parts}"));
+    let listed = workspace.fovea(&["plan", "small.toml"]).ok().stdout;
+    assert!(listed.contains("8 trials") && listed.contains("ablate=without diagonal"), "{listed}");
+    for (name, overrides) in
+        [("all.toml", &[][..]), ("one.toml", &["ablate=without localizer"]), ("none.toml", &["~ablate"])]
+    {
+        let with = |command: &'static str| [&[command, "small.toml"], overrides].concat();
+        workspace.write(name, workspace.fovea(&with("config")).ok().stdout);
+        assert_eq!(ids(&workspace, &["plan", name]), ids(&workspace, &with("plan")), "{name}");
+    }
+    workspace.write("wrong.toml", format!("{SMALL}{}", parts.replace("loss.lambda", "loss.lamda")));
+    workspace.fovea(&["plan", "wrong.toml"]).fails(2, &["loss.lamda", "did you mean `lambda`?"]);
+
+    let ran = ["run", "small.toml", "training.epochs=1", "evaluation.gallery=0", "axes.seed=[0]"];
+    workspace.fovea(&ran).ok();
+    let plan = workspace.run("small").read_plan().unwrap();
+    assert_eq!(plan.baseline.as_deref(), Some("ablate=full"));
+    assert!(plan.trials[1].axes.contains(&("ablate".to_owned(), "without diagonal".to_owned())));
+    let report = std::fs::read_to_string(workspace.path().join("runs/small/report/index.html")).unwrap();
+    assert!(report.contains("without localizer") && report.contains("Baseline: ablate=full."), "no baseline");
+}

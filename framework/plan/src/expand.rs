@@ -197,7 +197,7 @@ impl<'a> Expansion<'a> {
         let mut replaced = vec![false; axes.len()];
         for &axis in &self.order {
             let value = &axes[axis].values[choice[axis]].value;
-            if !value.is_null() {
+            if !value.is_null() && !axes[axis].names_points() {
                 replaced[axis] = layers::set(&mut document, &axes[axis].path, value.clone());
             }
         }

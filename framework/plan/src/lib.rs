@@ -1,7 +1,7 @@
 //! From `experiment.toml` to an ordered list of trials. The way in is [`load`], the main type is [`Plan`].
 //!
 //! - `extends`: a file on top of others. `layers`: defaults, file, environment and command line become one document and a list of axes.
-//! - `axes`: axes and the labels of their values, `ranges` as values; `grid`: all of them, zipped or crossed, and what overrides do to them.
+//! - `axes`: axes and the labels of their values, `ranges` as values; `grid`: all of them, zipped or crossed, and what overrides do to them. `ablate`: parts on and off, as axes.
 //! - `overrides`: environment and command line, whose `grammar` is Hydra's; `removal`: its `~key`; `smoke`: the file's own, for `--smoke`.
 //! - [`spec`]: [`ExperimentSpec`], one grid point's document, typed; `shape` checks it key by key.
 //! - [`catalog`]: what the plan asks about plugins, which it does not know itself.
@@ -17,6 +17,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test"))]
 
+mod ablate;
 mod axes;
 pub mod catalog;
 mod check;

@@ -25,7 +25,7 @@ pub struct Plan {
     pub run: RunConfig,
     /// Whether it is the small form that `[smoke]` makes of the experiment.
     pub smoke: bool,
-    /// Dotted keys of the axes: those of every `[[zip]]`, then those of `[axes]`, in declared order.
+    /// Dotted keys of the axes: those of every `[[zip]]`, those of `[ablate]`, then those of `[axes]`, in declared order.
     pub axes: Vec<String>,
     /// The axes that stand in the labels of variants.
     pub label_axes: Vec<String>,

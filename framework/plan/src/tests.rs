@@ -1,5 +1,6 @@
 //! Tests of the whole way from text to plan, with a small catalog of plugins that exist nowhere.
 
+mod ablate;
 mod extends;
 mod grammar;
 mod origins;
