@@ -175,7 +175,7 @@ fn axis(factor: &Factor, on: impl Iterator<Item = bool> + Clone, shape: &Shape) 
     let key = spec.key.as_ref().unwrap_or(name);
     let given = if spec.key.is_some() { place.below(&["key".to_owned()]) } else { place.clone() };
     let values = on.clone().map(|on| if on { spec.on.clone() } else { spec.off.clone() }).collect();
-    let mut axis = axes::axis(&[key.clone()], &Value::Array(values), given, Some(GROUP))?;
+    let mut axis = axes::axis(std::slice::from_ref(key), &Value::Array(values), given, Some(GROUP))?;
     axes::check_path(&axis, shape)?;
     if axis.is_seed() {
         let message = "variants are averaged over seeds, so they are no part of a method";
