@@ -7,7 +7,8 @@
 //! - [`catalog`]: what the plan asks about plugins, which it does not know itself.
 //! - [`config`]: [`TrialConfig`], one trial resolved; `check` looks at its values, `identity` names it.
 //! - `exclude` and `include`: points to leave out and to add; `select` finds the points that a `where` means.
-//! - `references`: published numbers and the variants they are about. `tables` reads such lists of tables.
+//! - `references`: published numbers and the variants they are about. `tables` reads such lists of tables. `group`: variants that
+//!   belong together.
 //! - [`plan`]: [`Plan`], what `expand` makes of all that, with `points`, `labels` and `stages`; `verdict` judges the whole.
 //! - `effective`: what all layers make together, as `toml`; `schema`: what a file may say, for editors.
 //! - `origins`: where each value was given, for trials and for `effective`.
@@ -29,6 +30,7 @@ mod expand;
 mod extends;
 mod grammar;
 mod grid;
+mod group;
 mod identity;
 mod include;
 mod labels;

@@ -105,6 +105,8 @@ pub struct Trial {
     pub index: usize,
     /// Label of the values of all axes but the seed.
     pub variant: String,
+    /// The `[group]` that its variant belongs to. No part of the identity.
+    pub group: Option<String>,
     /// Dotted key and value of each axis, seed included, in declared order.
     pub axes: Vec<(String, String)>,
     /// The stage it forks from, if its training prefix is shared.
@@ -149,6 +151,7 @@ impl Plan {
             id: trial.id.clone(),
             index: trial.index,
             variant: trial.variant.clone(),
+            group: trial.group.clone(),
             seed: trial.config.seed,
             axes: trial.axes.clone(),
             stage: trial.stage.clone(),

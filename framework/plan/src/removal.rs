@@ -9,7 +9,8 @@ use crate::spans::Source;
 use serde_json::{Map, Value};
 
 /// Top-level keys that are no part of the document of a trial.
-pub(crate) const SECTIONS: [&str; 7] = ["axes", "zip", "ablate", "exclude", "include", "reference", "smoke"];
+pub(crate) const SECTIONS: [&str; 8] =
+    ["axes", "zip", "ablate", "exclude", "include", "reference", "group", "smoke"];
 
 /// Removes whole sections, before anything reads them; says whether axes were among them.
 pub(crate) fn sections(file: &mut Map<String, Value>, overrides: &mut Vec<Override>) -> bool {

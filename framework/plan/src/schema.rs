@@ -61,6 +61,14 @@ pub fn schema(catalog: &dyn PluginCatalog) -> Value {
         ("include", tables(json!({ "$ref": "#/$defs/include" }), "Points beyond the cross product.")),
         ("exclude", tables(exclude, "Points that are left out, and why.")),
         ("reference", tables(reference, "Published numbers to show beside the run's own.")),
+        (
+            "group",
+            json!({
+                "type": "object",
+                "description": "Names for variants that belong together in reports, and the values of axes that they have.",
+                "additionalProperties": { "type": "object" },
+            }),
+        ),
         ("smoke", smoke),
     ] {
         properties.insert(key.to_owned(), schema);

@@ -3,6 +3,7 @@
 mod ablate;
 mod extends;
 mod grammar;
+mod group;
 mod origins;
 mod points;
 mod references;
