@@ -13,6 +13,9 @@ use crate::ReportError;
 /// Said of smoke runs wherever their numbers are.
 pub(crate) const SMOKE: &str = "Smoke run: tiny data and narrow models; numbers mean nothing.";
 
+/// Heading of the column of named groups.
+pub(crate) const GROUP: &str = "group";
+
 /// Where a trial stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Status {
@@ -84,6 +87,8 @@ pub(crate) struct Variant {
     pub(crate) name: String,
     /// The axis value alone where labels are made of only one axis (`ria`).
     pub(crate) short: String,
+    /// The named group that it belongs to.
+    pub(crate) group: Option<String>,
     /// Indices into [`Run::trials`], by seed.
     pub(crate) trials: Vec<usize>,
 }
@@ -107,7 +112,7 @@ pub(crate) struct Run {
     pub(crate) variant_heading: String,
     /// Trials in grid order.
     pub(crate) trials: Vec<Trial>,
-    /// Variants in grid order.
+    /// Variants in grid order, those of a group together.
     pub(crate) variants: Vec<Variant>,
     /// What variants are compared with.
     pub(crate) baseline: Option<usize>,
@@ -145,12 +150,18 @@ impl Run {
                 variants.push(Variant {
                     name: name.to_owned(),
                     short: value.unwrap_or_else(|| name.to_owned()),
+                    group: trial.group.clone(),
                     trials: Vec::new(),
                 });
                 variants.len() - 1
             });
             variants[place].trials.push(position);
         }
+        let order = by_group(&variants);
+        places.values_mut().for_each(|place| *place = order[*place]);
+        let mut sorted: Vec<(usize, Variant)> = order.into_iter().zip(variants).collect();
+        sorted.sort_by_key(|(place, _)| *place);
+        let variants: Vec<Variant> = sorted.into_iter().map(|(_, variant)| variant).collect();
         let variant_heading = match free_axes[..] {
             [axis] => axis.clone(),
             _ => "variant".to_owned(),
@@ -193,6 +204,11 @@ impl Run {
         })
     }
 
+    /// Whether any variant is in a named group.
+    pub(crate) fn has_groups(&self) -> bool {
+        self.variants.iter().any(|variant| variant.group.is_some())
+    }
+
     /// How many trials have this status.
     pub(crate) fn count(&self, status: Status) -> usize {
         self.trials.iter().filter(|t| t.status == status).count()
@@ -202,6 +218,27 @@ impl Run {
     pub(crate) fn count_in(&self, variant: usize, status: Status) -> usize {
         self.variants[variant].trials.iter().filter(|&&t| self.trials[t].status == status).count()
     }
+}
+
+/// The place of each variant among all: groups in the order of their first variants, then those in none.
+fn by_group(variants: &[Variant]) -> Vec<usize> {
+    let mut groups: Vec<&str> = Vec::new();
+    let mut order: Vec<(usize, usize)> = Vec::with_capacity(variants.len());
+    for (position, variant) in variants.iter().enumerate() {
+        let rank = variant.group.as_deref().map_or(usize::MAX, |name| {
+            groups.iter().position(|group| *group == name).unwrap_or_else(|| {
+                groups.push(name);
+                groups.len() - 1
+            })
+        });
+        order.push((rank, position));
+    }
+    order.sort_unstable();
+    let mut places = vec![0; variants.len()];
+    for (place, (_, position)) in order.into_iter().enumerate() {
+        places[position] = place;
+    }
+    places
 }
 
 /// What the journal says last of a trial: running, interrupted, given up, or ended in some way.

@@ -2,7 +2,7 @@
 
 use crate::ReportError;
 use crate::reference::{Compared, References};
-use crate::run::Run;
+use crate::run::{GROUP, Run};
 use crate::stats::Stats;
 use crate::summary::{self, Key, Summary};
 use fovea_records::RunStore;
@@ -74,6 +74,7 @@ fn metrics(run: &Run) -> PolarsResult<DataFrame> {
 fn statistics(run: &Run, summary: &Summary) -> PolarsResult<DataFrame> {
     struct Line<'a> {
         variant: &'a str,
+        group: Option<&'a str>,
         key: &'a Key,
         stats: Stats,
         delta: Option<Stats>,
@@ -85,6 +86,7 @@ fn statistics(run: &Run, summary: &Summary) -> PolarsResult<DataFrame> {
             if let Some(stats) = summary::stats(run, place, values) {
                 lines.push(Line {
                     variant: &variant.name,
+                    group: variant.group.as_deref(),
                     key,
                     stats,
                     delta: summary::delta(run, place, values),
@@ -96,7 +98,7 @@ fn statistics(run: &Run, summary: &Summary) -> PolarsResult<DataFrame> {
     let number = |name: &str, value: &dyn Fn(&Line) -> Option<f64>| {
         Column::new(name.into(), lines.iter().map(value).collect::<Vec<_>>())
     };
-    let columns = vec![
+    let mut columns = vec![
         Column::new("variant".into(), lines.iter().map(|l| l.variant).collect::<Vec<_>>()),
         Column::new("split".into(), lines.iter().map(|l| l.key.split.as_str()).collect::<Vec<_>>()),
         Column::new("metric".into(), lines.iter().map(|l| l.key.metric.as_str()).collect::<Vec<_>>()),
@@ -116,6 +118,9 @@ fn statistics(run: &Run, summary: &Summary) -> PolarsResult<DataFrame> {
         number("delta_low_95", &|l| l.delta.and_then(|d| d.interval()).map(|i| i.0)),
         number("delta_high_95", &|l| l.delta.and_then(|d| d.interval()).map(|i| i.1)),
     ];
+    if run.has_groups() {
+        columns.insert(1, Column::new(GROUP.into(), lines.iter().map(|l| l.group).collect::<Vec<_>>()));
+    }
     DataFrame::new(lines.len(), columns)
 }
 

@@ -2,15 +2,15 @@
 
 use crate::format;
 use crate::measures::{Measure, MeasureKind};
-use crate::run::{Run, SMOKE, Status};
+use crate::run::{GROUP, Run, SMOKE, Status};
 use serde::Serialize;
 
 /// A results table: one row per variant, one column per headline number.
 #[derive(Debug, Serialize)]
 pub(crate) struct ResultsTable {
-    /// Headings of two lines: variant, measures, seeds, and where some trials have no numbers, what became of them.
+    /// Headings of two lines: variant, group where there are groups, measures, seeds, and where some trials have no numbers, what became of them.
     pub(crate) headings: Vec<[String; 2]>,
-    /// Rows in grid order.
+    /// Rows in grid order, those of a group together.
     pub(crate) rows: Vec<ResultsRow>,
     /// What the table shows, in sentences.
     pub(crate) notes: Vec<String>,
@@ -47,6 +47,9 @@ impl ResultsTable {
     pub(crate) fn new(run: &Run, measures: &[Measure]) -> Self {
         let incomplete = run.trials.iter().any(|t| t.status != Status::Done);
         let mut headings = vec![[run.variant_heading.clone(), String::new()]];
+        if run.has_groups() {
+            headings.push([GROUP.to_owned(), String::new()]);
+        }
         headings.extend(measures.iter().map(|m| m.heading.clone()));
         headings.push(["seeds".to_owned(), String::new()]);
         if incomplete {
@@ -55,6 +58,9 @@ impl ResultsTable {
         let best: Vec<Vec<usize>> = measures.iter().map(Measure::best).collect();
         let rows = run.variants.iter().enumerate().map(|(place, variant)| {
             let mut cells = vec![Cell::plain(variant.short.clone())];
+            if run.has_groups() {
+                cells.push(Cell::plain(variant.group.clone().unwrap_or_else(|| "-".to_owned())));
+            }
             for (measure, best) in measures.iter().zip(&best) {
                 let text = measure.stats[place].map_or("-".to_owned(), |s| format::mean_sd(measure.unit, &s));
                 cells.push(Cell { text, best: best.contains(&place) });
@@ -80,8 +86,10 @@ impl ResultsTable {
 
     /// The table as plain text with aligned columns.
     pub(crate) fn render(&self) -> String {
-        let last = self.headings.len().saturating_sub(1);
-        let left = |column: usize| column == 0 || (column == last && self.headings[last][1] == "measured");
+        let left = |column: usize| {
+            let [first, second] = &self.headings[column];
+            column == 0 || first == GROUP || second == "measured"
+        };
         // A slot after every number holds the mark of the best mean, so that numbers stay aligned.
         let marked = |cell: &Cell, column: usize| match (left(column), cell.best) {
             (true, _) => cell.text.clone(),

@@ -170,3 +170,64 @@ fn the_schema_of_the_experiments_is_that_of_the_program() {
         }
     }
 }
+
+#[test]
+fn parts_of_a_method_are_switched_off_in_turn() {
+    let workspace = Workspace::new();
+    let parts = r#"
+[loss]
+name = "ria"
+[ablate.factors]
+diagonal = { key = "loss.lambda", on = 0.1, off = 0.0 }
+"training.warmup_epochs" = { on = 1, off = 0 }
+localizer = { on = "ground-truth", off = "center-box" }
+[axes]
+seed = [0, 1]
+"#;
+    workspace.write("small.toml", format!("{SMALL}{parts}"));
+    let listed = workspace.fovea(&["plan", "small.toml"]).ok().stdout;
+    assert!(listed.contains("8 trials") && listed.contains("ablate=without diagonal"), "{listed}");
+    for (name, overrides) in
+        [("all.toml", &[][..]), ("one.toml", &["ablate=without localizer"]), ("none.toml", &["~ablate"])]
+    {
+        let with = |command: &'static str| [&[command, "small.toml"], overrides].concat();
+        workspace.write(name, workspace.fovea(&with("config")).ok().stdout);
+        assert_eq!(ids(&workspace, &["plan", name]), ids(&workspace, &with("plan")), "{name}");
+    }
+    workspace.write("wrong.toml", format!("{SMALL}{}", parts.replace("loss.lambda", "loss.lamda")));
+    workspace.fovea(&["plan", "wrong.toml"]).fails(2, &["loss.lamda", "did you mean `lambda`?"]);
+
+    let ran = ["run", "small.toml", "training.epochs=1", "evaluation.gallery=0", "axes.seed=[0]"];
+    workspace.fovea(&ran).ok();
+    let plan = workspace.run("small").read_plan().unwrap();
+    assert_eq!(plan.baseline.as_deref(), Some("ablate=full"));
+    assert!(plan.trials[1].axes.contains(&("ablate".to_owned(), "without diagonal".to_owned())));
+    let report = std::fs::read_to_string(workspace.path().join("runs/small/report/index.html")).unwrap();
+    assert!(report.contains("without localizer") && report.contains("Baseline: ablate=full."), "no baseline");
+}
+
+#[test]
+fn groups_stand_together_in_the_summary() {
+    let workspace = Workspace::new();
+    let groups =
+        "[axes]\nloss = [\"iou\", \"none\", \"ria\"]\n[group]\nboxes = { loss = [\"iou\", \"ria\"] }\n";
+    workspace.write("small.toml", format!("{SMALL}{groups}"));
+    let short = ["training.epochs=1", "training.warmup_epochs=0", "evaluation.gallery=0"];
+    workspace.fovea(&[&["run", "small.toml"], &short[..]].concat()).ok();
+    let plan = workspace.run("small").read_plan().unwrap();
+    let of_trials: Vec<_> = plan.trials.iter().map(|trial| trial.group.as_deref()).collect();
+    assert_eq!(of_trials, [Some("boxes"), None, Some("boxes")]);
+    let read = |path: &str| std::fs::read_to_string(workspace.path().join("runs/small").join(path)).unwrap();
+    let table = read("tables/summary.csv");
+    assert!(table.starts_with("variant,group,split,"), "{table}");
+    let mut lines: Vec<String> =
+        table.lines().skip(1).map(|line| line.split(',').take(2).collect::<Vec<_>>().join(",")).collect();
+    lines.dedup();
+    assert_eq!(lines, ["loss=iou,boxes", "loss=ria,boxes", "loss=none,"]);
+    let report = read("report/index.html");
+    assert!(report.contains("<span class=\"line\">group</span>") && report.contains("boxes"));
+    workspace.write("again.toml", workspace.fovea(&["config", "small.toml", "loss=ria"]).ok().stdout);
+    assert_eq!(json(&workspace, &["plan", "again.toml"])["trials"].as_array().map(Vec::len), Some(1));
+    let again = std::fs::read_to_string(workspace.path().join("again.toml")).unwrap();
+    assert!(again.contains("[group]\nboxes = { loss = [\"ria\"] }"), "{again}");
+}

@@ -105,6 +105,7 @@ fn unplanned(dir: &Path, name: &str) -> Result<PlannedTrial, StoreError> {
         id,
         index: 0,
         variant: String::new(),
+        group: None,
         seed: config["seed"].as_u64().unwrap_or_default(),
         axes: Vec::new(),
         stage: None,

@@ -20,6 +20,7 @@ pub(crate) fn trial(variant: &str, seed: u64, stage: Option<&str>) -> Trial {
         variant: variant.to_owned(),
         axes: Vec::new(),
         origins: Default::default(),
+        group: None,
         stage: stage.map(StageId::of),
         config,
     }

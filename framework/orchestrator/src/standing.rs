@@ -248,6 +248,7 @@ mod tests {
             id: TrialId::of(&config.to_string()),
             index: 0,
             variant: format!("loss={loss}"),
+            group: None,
             seed: 0,
             axes: Vec::new(),
             stage: None,

@@ -1,6 +1,7 @@
 //! The axes of a grid. The main type is [`Axis`].
 
 use crate::PluginKind;
+use crate::ablate;
 use crate::catalog::plugin_table;
 use crate::errors::{At, Issue};
 use crate::ranges;
@@ -47,7 +48,8 @@ pub(crate) struct Axis {
     pub(crate) path: Vec<String>,
     pub(crate) values: Vec<AxisValue>,
     pub(crate) given: Given,
-    /// The `[[zip]]` whose axes it moves together with, counted from 0; `None` for an axis of `[axes]`.
+    /// The `[[zip]]` whose axes it moves together with, counted from 0, or [`ablate::GROUP`]; `None` for an axis of
+    /// `[axes]`.
     pub(crate) zip: Option<usize>,
     /// Whether it stands in the labels of variants.
     pub(crate) shown: bool,
@@ -62,6 +64,11 @@ impl Axis {
     /// Whether this is the axis of seeds, over which variants are averaged.
     pub(crate) fn is_seed(&self) -> bool {
         self.path == ["seed"]
+    }
+
+    /// Whether it only names the points of its group, and sets no key.
+    pub(crate) fn names_points(&self) -> bool {
+        self.zip.is_some() && self.path == [ablate::KEY]
     }
 
     /// The plugin whose whole table the axis sets.
@@ -281,6 +288,9 @@ fn plugin_name(path: Vec<String>, values: Vec<AxisValue>) -> (Vec<String>, Vec<A
 
 /// Whether the axis leads to a key that exists.
 pub(crate) fn check_path(axis: &Axis, shape: &Shape) -> Result<(), Located> {
+    if axis.names_points() {
+        return Ok(());
+    }
     shape.at(&axis.path).map(|_| ()).map_err(|mut issue| {
         issue.message = format!("there is no key `{}`", issue.path.join("."));
         issue.path = key(axis.zip, &axis.path);
@@ -288,10 +298,23 @@ pub(crate) fn check_path(axis: &Axis, shape: &Shape) -> Result<(), Located> {
     })
 }
 
-/// What messages call an axis: `axes.loss`, or `zip.loss` in a `[[zip]]`.
+/// The table of a group as the file has it.
+pub(crate) fn table(zip: Option<usize>) -> &'static str {
+    match zip {
+        None => "[axes]",
+        Some(ablate::GROUP) => "[ablate]",
+        Some(_) => "[[zip]]",
+    }
+}
+
+/// What messages call an axis: `axes.loss`, `zip.loss` in a `[[zip]]`, or `ablate.factors.loss`.
 pub(crate) fn key(zip: Option<usize>, path: &[String]) -> Vec<String> {
-    let table = if zip.is_some() { "zip" } else { "axes" };
-    std::iter::once(table.to_owned()).chain(path.iter().cloned()).collect()
+    let table: &[&str] = match zip {
+        None => &["axes"],
+        Some(ablate::GROUP) => &[ablate::KEY, "factors"],
+        Some(_) => &["zip"],
+    };
+    table.iter().map(|&key| key.to_owned()).chain(path.iter().cloned()).collect()
 }
 
 /// How a value is shown: what of it differs from the base.

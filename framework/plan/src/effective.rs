@@ -4,6 +4,7 @@ use crate::axes::Axis;
 use crate::errors::{At, Location};
 use crate::expand;
 use crate::grid::groups;
+use crate::group;
 use crate::layers::{Layers, filled};
 use crate::origins;
 use crate::plan;
@@ -72,6 +73,7 @@ pub(crate) fn written(
     page.axes();
     page.includes();
     page.rules(plan);
+    page.groups();
     page.smoke();
     page.writer.finish()
 }
@@ -237,6 +239,28 @@ impl Page<'_> {
                     self.writer.entry(&key(name), value, origin.clone());
                 }
             }
+        }
+    }
+
+    /// `[group]`, what overrides left of it.
+    fn groups(&mut self) {
+        let layers = self.layers;
+        let groups = layers.sections.get(group::KEY).and_then(Value::as_object).into_iter().flatten();
+        let kept = groups.filter_map(|(name, wanted)| {
+            if !layers.axes_changed {
+                return Some((name, wanted.clone()));
+            }
+            let selection = Selection::new(wanted.as_object()?, &layers.axes, group::scope(layers)).ok()?;
+            let left = Value::Object(selection.labels(&layers.axes));
+            (!selection.is_idle()).then_some((name, left))
+        });
+        let kept: Vec<(&String, Value)> = kept.collect();
+        if !kept.is_empty() {
+            self.writer.header("[group]");
+        }
+        for (name, wanted) in kept {
+            let origin = self.origin_of(&[group::KEY.to_owned(), name.clone()]);
+            self.writer.entry(&key(name), &wanted, origin);
         }
     }
 

@@ -4,6 +4,7 @@ use crate::axes::Axis;
 use crate::check;
 use crate::errors::{At, Issue, Location, PlanError, did_you_mean};
 use crate::exclude::{self, Rule};
+use crate::group;
 use crate::labels::Labels;
 use crate::layers::{self, Layers};
 use crate::overrides::Override;
@@ -53,6 +54,7 @@ pub(crate) fn expand(
     let baseline = verdict::baseline(layers, &spec, &points.trials);
     let baseline = baseline.map_err(|error| errors.push(*error)).ok().flatten();
     let references = references::resolve(layers, &points, &mut errors);
+    group::assign(layers, &mut points, &mut errors);
     let device = spec.device.parse::<DeviceRequest>().ok().filter(|_| errors.is_empty());
     let (Some(baseline), Some(device)) = (baseline, device) else {
         return Err(PlanErrors::new(errors));
@@ -197,7 +199,7 @@ impl<'a> Expansion<'a> {
         let mut replaced = vec![false; axes.len()];
         for &axis in &self.order {
             let value = &axes[axis].values[choice[axis]].value;
-            if !value.is_null() {
+            if !value.is_null() && !axes[axis].names_points() {
                 replaced[axis] = layers::set(&mut document, &axes[axis].path, value.clone());
             }
         }
@@ -271,6 +273,7 @@ impl<'a> Expansion<'a> {
             id: identity::trial_id(&config),
             index: self.points.trials.len(),
             variant: self.labels.variant(&point.choice, block.include),
+            group: None,
             axes: chosen.map(|(axis, value)| (axis.name(), value.label.clone())).collect(),
             stage: None,
             origins: self.origins(&point, &config),

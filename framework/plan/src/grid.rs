@@ -5,6 +5,7 @@
 //! the positions that have the value: any other would leave the keys beside it without theirs.
 
 use crate::PluginKind;
+use crate::ablate;
 use crate::axes::{self, Axis, AxisValue, Given, Located};
 use crate::errors::{At, Issue};
 use crate::overrides::Override;
@@ -13,7 +14,7 @@ use crate::spans::Source;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
-/// The axes: those of every `[[zip]]` in order, then those of `[axes]`.
+/// The axes: those of every `[[zip]]` in order, then those of `[ablate]`, then those of `[axes]`.
 #[derive(Clone, Debug)]
 pub(crate) struct Grid<'a> {
     pub(crate) axes: Vec<Axis>,
@@ -23,13 +24,13 @@ pub(crate) struct Grid<'a> {
     shape: &'a Shape,
 }
 
-/// Axes that move together: the axes of one `[[zip]]`, or one axis alone.
+/// Axes that move together: the axes of one `[[zip]]` or of `[ablate]`, or one axis alone.
 pub(crate) fn groups(axes: &[Axis]) -> impl DoubleEndedIterator<Item = &[Axis]> {
     axes.chunk_by(|a, b| a.zip.is_some() && a.zip == b.zip)
 }
 
 impl<'a> Grid<'a> {
-    /// Takes `zip` and `axes` out of the file.
+    /// Takes `zip`, `ablate` and `axes` out of the file.
     pub(crate) fn take(
         file: &mut Map<String, Value>,
         source: &'a Source,
@@ -41,6 +42,7 @@ impl<'a> Grid<'a> {
         if let Some(groups) = file.shift_remove("zip") {
             grid.axes = grid.zipped(&groups, &place("zip"), problems);
         }
+        grid.axes.extend(ablate::take(file, source, shape, problems));
         if let Some(table) = file.shift_remove("axes") {
             grid.axes.extend(grid.table(&table, &place("axes"), None, problems));
         }
@@ -53,7 +55,9 @@ impl<'a> Grid<'a> {
         match (entry.path.as_slice(), first_axis) {
             ([key], _) if key == "zip" => {
                 let mut axes = self.zipped(&entry.value, &entry.given, problems);
-                axes.extend(self.axes.drain(..).filter(|axis| axis.zip.is_none()));
+                axes.extend(
+                    self.axes.drain(..).filter(|axis| axis.zip.is_none_or(|zip| zip == ablate::GROUP)),
+                );
                 self.axes = axes;
             }
             ([key, keys @ ..], _) if key == "axes" && !keys.is_empty() => {
@@ -87,11 +91,13 @@ impl<'a> Grid<'a> {
             *place = axis;
             return Ok(());
         }
-        let name = axis.name();
+        let (name, table) = (axis.name(), axes::table(place.zip));
         let message =
-            format!("`{name}` moves together with other keys in a [[zip]], so it is no axis of its own");
-        let help =
-            format!("keep one position with {name}=VALUE, or replace every [[zip]] with zip=[{{...}}]");
+            format!("`{name}` moves together with other keys in {table}, so it is no axis of its own");
+        let help = match place.zip {
+            Some(ablate::GROUP) => format!("keep one position with {name}=VALUE, or drop all with ~ablate"),
+            _ => format!("keep one position with {name}=VALUE, or replace every [[zip]] with zip=[{{...}}]"),
+        };
         let issue = Issue::new(axes::key(None, &axis.path), At::Key, message).help(help);
         Err(Located { given: axis.given, issue })
     }
@@ -105,12 +111,14 @@ impl<'a> Grid<'a> {
             let known: Vec<String> =
                 axis.values.iter().map(|value| format!("`{}`", axes::short(&value.value))).collect();
             let message = format!(
-                "no position of the [[zip]] has this value, and the keys that move with `{name}` have none for another"
+                "no position of {} has this value, and the keys that move with `{name}` have none for another",
+                axes::table(Some(zip))
             );
-            let help = format!(
-                "it has {}; zip=[{{...}}] replaces every [[zip]], zip=[] drops them",
-                known.join(", ")
-            );
+            let ways = match zip {
+                ablate::GROUP => "~ablate drops them",
+                _ => "zip=[{...}] replaces every [[zip]], zip=[] drops them",
+            };
+            let help = format!("it has {}; {ways}", known.join(", "));
             let issue = Issue::new(entry.path.clone(), At::Value, message).help(help);
             return Err(Located { given: entry.given.clone(), issue });
         }
@@ -189,8 +197,10 @@ pub(crate) fn distinct(axes: &mut Vec<Axis>) -> Vec<Located> {
         };
         let message = match (other.zip, axis.zip) {
             (None, None) => "this axis is declared twice".to_owned(),
-            (Some(_), None) => format!("`{}` is in [axes] and in a [[zip]]", axis.name()),
-            _ => format!("`{}` is in a [[zip]] twice", axis.name()),
+            (a, b) if axes::table(a) == axes::table(b) => {
+                format!("`{}` is in {} twice", axis.name(), axes::table(a))
+            }
+            (a, b) => format!("`{}` is in {} and in {}", axis.name(), axes::table(b), axes::table(a)),
         };
         let issue = Issue::new(axes::key(axis.zip, &axis.path), At::Key, message);
         problems.push(Located { given: axis.given, issue });
@@ -226,7 +236,7 @@ fn name_group(group: &mut [Axis]) -> Option<Located> {
     };
     let first_alone = twin(&group[..1]).is_none();
     let problem = twin(group).map(|(a, b)| {
-        let message = format!("positions {} and {} of the [[zip]] are the same", a + 1, b + 1);
+        let message = format!("positions {} and {} of {} are the same", a + 1, b + 1, axes::table(first.zip));
         let issue = Issue::new(axes::key(first.zip, &first.path), At::Value, message);
         Located { given: first.values[b].given.clone(), issue: issue.help("remove one of them".to_owned()) }
     });

@@ -23,6 +23,8 @@ impl<'a> Labels<'a> {
     pub(crate) fn variant(&self, choice: &[usize], include: Option<usize>) -> String {
         let axes = self.layers.axes.iter().zip(choice).zip(&self.short_names);
         let shown = |axis: &Axis, position: usize| match include {
+            // It is no point of the ablation, so none of that has its name.
+            Some(_) if axis.names_points() => !axis.values[position].value.is_null(),
             Some(_) => !axis.is_seed() && (position > 0 || !is_added(axis)),
             None => axis.shown,
         };

@@ -10,6 +10,7 @@ use crate::errors::{At, Location, PlanError};
 use crate::exclude::{self, ExcludeSpec};
 use crate::grammar::Action;
 use crate::grid::{self, Grid};
+use crate::group::{self, Group};
 use crate::include;
 use crate::overrides::{Override, Overrides};
 use crate::points::Block;
@@ -46,6 +47,8 @@ pub(crate) struct Layers {
     pub(crate) includes: Vec<Vec<String>>,
     /// Published numbers.
     pub(crate) references: Vec<Entry<ReferenceSpec>>,
+    /// Variants that belong together.
+    pub(crate) groups: Vec<Group>,
     /// Whether `[smoke]` applies.
     pub(crate) smoke: bool,
     /// Whether overrides changed the axes, so that the file's baseline may be gone.
@@ -75,6 +78,7 @@ impl Layers {
         let sections = sections.map(|(key, value)| (key.clone(), value.clone())).collect();
         let mut problems = Vec::new();
         let references = references::take(&mut file, &mut problems);
+        let groups = group::take(&mut file, &mut problems);
         let excludes = exclude::take(&mut file, &mut problems);
         let includes = include::take(&mut file, &source, shape, &mut problems);
         let mut grid = Grid::take(&mut file, &source, shape, &mut problems);
@@ -127,6 +131,7 @@ impl Layers {
             excludes,
             includes,
             references,
+            groups,
             smoke,
             axes_changed,
             of_base,

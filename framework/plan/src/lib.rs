@@ -1,13 +1,14 @@
 //! From `experiment.toml` to an ordered list of trials. The way in is [`load`], the main type is [`Plan`].
 //!
 //! - `extends`: a file on top of others. `layers`: defaults, file, environment and command line become one document and a list of axes.
-//! - `axes`: axes and the labels of their values, `ranges` as values; `grid`: all of them, zipped or crossed, and what overrides do to them.
+//! - `axes`: axes and the labels of their values, `ranges` as values; `grid`: all of them, zipped or crossed, and what overrides do to them. `ablate`: parts on and off, as axes.
 //! - `overrides`: environment and command line, whose `grammar` is Hydra's; `removal`: its `~key`; `smoke`: the file's own, for `--smoke`.
 //! - [`spec`]: [`ExperimentSpec`], one grid point's document, typed; `shape` checks it key by key.
 //! - [`catalog`]: what the plan asks about plugins, which it does not know itself.
 //! - [`config`]: [`TrialConfig`], one trial resolved; `check` looks at its values, `identity` names it.
 //! - `exclude` and `include`: points to leave out and to add; `select` finds the points that a `where` means.
-//! - `references`: published numbers and the variants they are about. `tables` reads such lists of tables.
+//! - `references`: published numbers and the variants they are about. `tables` reads such lists of tables. `group`: variants that
+//!   belong together.
 //! - [`plan`]: [`Plan`], what `expand` makes of all that, with `points`, `labels` and `stages`; `verdict` judges the whole.
 //! - `effective`: what all layers make together, as `toml`; `schema`: what a file may say, for editors.
 //! - `origins`: where each value was given, for trials and for `effective`.
@@ -17,6 +18,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test"))]
 
+mod ablate;
 mod axes;
 pub mod catalog;
 mod check;
@@ -28,6 +30,7 @@ mod expand;
 mod extends;
 mod grammar;
 mod grid;
+mod group;
 mod identity;
 mod include;
 mod labels;

@@ -26,7 +26,7 @@ pub struct Plan {
     pub run: RunConfig,
     /// Whether it is the small form that `[smoke]` makes of the experiment.
     pub smoke: bool,
-    /// Dotted keys of the axes: those of every `[[zip]]`, then those of `[axes]`, in declared order.
+    /// Dotted keys of the axes: those of every `[[zip]]`, those of `[ablate]`, then those of `[axes]`, in declared order.
     pub axes: Vec<String>,
     /// The axes that stand in the labels of variants.
     pub label_axes: Vec<String>,
@@ -109,6 +109,8 @@ pub struct Trial {
     pub index: usize,
     /// Label of the values of all axes but the seed.
     pub variant: String,
+    /// The `[group]` that its variant belongs to. No part of the identity.
+    pub group: Option<String>,
     /// Dotted key and value of each axis, seed included, in declared order.
     pub axes: Vec<(String, String)>,
     /// The stage it forks from, if its training prefix is shared.
@@ -153,6 +155,7 @@ impl Plan {
             id: trial.id.clone(),
             index: trial.index,
             variant: trial.variant.clone(),
+            group: trial.group.clone(),
             seed: trial.config.seed,
             axes: trial.axes.clone(),
             stage: trial.stage.clone(),

@@ -9,7 +9,8 @@ use crate::spans::Source;
 use serde_json::{Map, Value};
 
 /// Top-level keys that are no part of the document of a trial.
-pub(crate) const SECTIONS: [&str; 6] = ["axes", "zip", "exclude", "include", "reference", "smoke"];
+pub(crate) const SECTIONS: [&str; 8] =
+    ["axes", "zip", "ablate", "exclude", "include", "reference", "group", "smoke"];
 
 /// Removes whole sections, before anything reads them; says whether axes were among them.
 pub(crate) fn sections(file: &mut Map<String, Value>, overrides: &mut Vec<Override>) -> bool {
@@ -17,7 +18,7 @@ pub(crate) fn sections(file: &mut Map<String, Value>, overrides: &mut Vec<Overri
     overrides.retain(|entry| match entry.path.as_slice() {
         [key] if entry.action == Action::Remove && SECTIONS.contains(&key.as_str()) => {
             let removed = file.shift_remove(key).is_some();
-            axes |= removed && (key == "axes" || key == "zip");
+            axes |= removed && matches!(key.as_str(), "axes" | "zip" | "ablate");
             !removed
         }
         _ => true,

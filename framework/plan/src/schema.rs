@@ -3,6 +3,7 @@
 //! It is made from the types that read the file, and from the schemas of the plugins. It cannot say all: what the values
 //! of an axis mean together, only the plan knows.
 
+use crate::ablate::AblateSpec;
 use crate::exclude::ExcludeSpec;
 use crate::references::ReferenceSpec;
 use crate::spec::{ExperimentSpec, NOT_OF_A_TRIAL};
@@ -38,8 +39,11 @@ pub fn schema(catalog: &dyn PluginCatalog) -> Value {
         definitions.insert(name.to_owned(), table);
     }
     let tables = |items: Value, what: &str| json!({ "type": "array", "description": what, "items": items });
-    let exclude = list_of::<ExcludeSpec>("exclude", &mut definitions);
-    let reference = list_of::<ReferenceSpec>("reference", &mut definitions);
+    let exclude = section::<ExcludeSpec>("exclude", &mut definitions);
+    let reference = section::<ReferenceSpec>("reference", &mut definitions);
+    let mut ablate = section::<AblateSpec>("ablate", &mut definitions);
+    ablate["description"] =
+        json!("Parts of a method that are switched on and off, to see which of them matters.");
     let mut smoke = properties.clone();
     let axes = json!({ "$ref": "#/$defs/axes", "description": "Keys that take several values in turn: their cross product." });
     let zip = tables(json!({ "$ref": "#/$defs/axes" }), "Axes of one length that move together.");
@@ -53,9 +57,18 @@ pub fn schema(catalog: &dyn PluginCatalog) -> Value {
             "extends",
             json!({ "type": "string", "description": "Another experiment that this one changes: a path from the folder of this file." }),
         ),
+        ("ablate", ablate),
         ("include", tables(json!({ "$ref": "#/$defs/include" }), "Points beyond the cross product.")),
         ("exclude", tables(exclude, "Points that are left out, and why.")),
         ("reference", tables(reference, "Published numbers to show beside the run's own.")),
+        (
+            "group",
+            json!({
+                "type": "object",
+                "description": "Names for variants that belong together in reports, and the values of axes that they have.",
+                "additionalProperties": { "type": "object" },
+            }),
+        ),
         ("smoke", smoke),
     ] {
         properties.insert(key.to_owned(), schema);
@@ -101,8 +114,8 @@ fn lifted(prefix: &str, mut schema: Value, definitions: &mut Map<String, Value>)
     schema
 }
 
-/// The schema of a type of which the file has a list.
-fn list_of<T: JsonSchema>(name: &str, definitions: &mut Map<String, Value>) -> Value {
+/// The schema of a type that the document lacks.
+fn section<T: JsonSchema>(name: &str, definitions: &mut Map<String, Value>) -> Value {
     lifted(&format!("{name}."), schemars::schema_for!(T).to_value(), definitions)
 }
 

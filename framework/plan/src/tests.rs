@@ -1,7 +1,9 @@
 //! Tests of the whole way from text to plan, with a small catalog of plugins that exist nowhere.
 
+mod ablate;
 mod extends;
 mod grammar;
+mod group;
 mod origins;
 mod points;
 mod references;

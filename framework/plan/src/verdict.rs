@@ -62,7 +62,7 @@ pub(crate) fn overrides_below_axes(layers: &Layers, used: &[bool]) -> Vec<PlanEr
             key: Some(entry.path.join(".")),
             message: format!("this changes nothing: `{base}` is no value of the axis `{name}`"),
             help: Some(match axis.and_then(|axis| axis.zip) {
-                Some(_) => "give it with the values of the [[zip]]".to_owned(),
+                Some(zip) => format!("give it with the values of {}", axes::table(Some(zip))),
                 None => format!("give the axis its values with axes.{name}=[...]"),
             }),
         }

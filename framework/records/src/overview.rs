@@ -138,6 +138,7 @@ mod tests {
             id: TrialId::of(name),
             index: 0,
             variant: name.to_owned(),
+            group: None,
             seed: 0,
             axes: Vec::new(),
             stage: Some(StageId::of("stage")),

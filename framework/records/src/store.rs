@@ -106,6 +106,9 @@ pub struct PlannedTrial {
     /// Label of the variant: the values of all axes but the seed (`loss=ria`). Trials that differ in nothing but the
     /// seed share it.
     pub variant: String,
+    /// The named group that its variant belongs to. No part of the identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// The seed.
     pub seed: u64,
     /// Value of each axis, seed included, in declared order, as text.

@@ -69,6 +69,7 @@ fn planned(index: usize, loss: &str, seed: u64) -> PlannedTrial {
         id: id(loss, seed),
         index,
         variant: format!("loss={loss}"),
+        group: None,
         seed,
         axes: vec![("loss".to_owned(), loss.to_owned()), ("seed".to_owned(), seed.to_string())],
         stage: None,

@@ -60,11 +60,11 @@ fn mistakes_have_their_places() {
         ),
         (
             "[[zip]]\nloss = [\"none\"]\n[axes]\nloss = [\"ria\"]",
-            "quick.toml:6:1: axes.loss: `loss` is in [axes] and in a [[zip]]",
+            "quick.toml:6:1: axes.loss: `loss` is in [axes] and in [[zip]]",
         ),
         (
             "[[zip]]\nloss = [\"none\"]\n[[zip]]\nloss = [\"ria\"]",
-            "quick.toml:6:1: zip.loss: `loss` is in a [[zip]] twice",
+            "quick.toml:6:1: zip.loss: `loss` is in [[zip]] twice",
         ),
         ("[[zip]]\n", "quick.toml:3:1: zip: the group has no axes"),
         ("[[zip]]\nloss = []", "quick.toml:4:8: zip.loss: the axis has no values"),
@@ -84,7 +84,7 @@ fn mistakes_have_their_places() {
         ("[[zip]]\nseed = [0, 1]", "quick.toml:4:1: zip.seed: variants are averaged over seeds"),
         (
             "[[zip]]\ntraining.alpha = [1, 1]\ntraining.beta = [2, 2]",
-            "quick.toml:4:22: zip.training.alpha: positions 1 and 2 of the [[zip]] are the same",
+            "quick.toml:4:22: zip.training.alpha: positions 1 and 2 of [[zip]] are the same",
         ),
         (
             "[[zip]]\ntraining.alpha = [1, 1.0]\ntraining.beta = [2, 2.0]",
@@ -108,19 +108,19 @@ fn overrides_keep_a_position_or_replace_the_groups() {
     assert_eq!(kept.trials[0].config.training.optimizer.learning_rate, 1e-2, "the others move with it");
     assert_eq!(with(&["model.name=resnet-tiny"]).trials[0].config.training.optimizer.learning_rate, 1e-3);
     let below = errors_with(&text, &["model=resnet18", "model.dropout=0.2"], &[]);
-    assert!(below.ends_with("= give it with the values of the [[zip]]"), "{below}");
+    assert!(below.ends_with("= give it with the values of [[zip]]"), "{below}");
     assert_eq!(with(&["zip=[]"]).trials.len(), 2);
     let replaced = with(&["zip=[{loss=[\"none\", \"ria\"], training.beta=[0, 1]}]"]);
     assert_eq!(variants(&replaced), ["loss=none", "loss=none", "loss=ria", "loss=ria"]);
     assert_eq!(
         errors_with(&text, &["model=resnet34"], &[]),
-        "command line: model=resnet34: model: no position of the [[zip]] has this value, and the keys that move with \
+        "command line: model=resnet34: model: no position of [[zip]] has this value, and the keys that move with \
          `model` have none for another\n      = it has `resnet-tiny`, `resnet18`; zip=[{...}] replaces every [[zip]], \
          zip=[] drops them"
     );
     assert_eq!(
         errors_with(&text, &["axes.model=[\"resnet18\"]"], &[]),
-        "command line: axes.model=[\"resnet18\"]: axes.model: `model` moves together with other keys in a [[zip]], so \
+        "command line: axes.model=[\"resnet18\"]: axes.model: `model` moves together with other keys in [[zip]], so \
          it is no axis of its own\n      = keep one position with model=VALUE, or replace every [[zip]] with zip=[{...}]"
     );
     let short = errors_with(&text, &["zip=[{loss=[\"ria\"], training.beta=[0, 1]}]"], &[]);
