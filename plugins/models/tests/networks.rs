@@ -191,7 +191,12 @@ fn steps_train_everything_or_the_head() {
     for plugin in ["resnet-tiny", "vgg-tiny"] {
         let head = |name: &str| name.starts_with("fc.") || name.starts_with("classifier.");
         for freeze in ["none", "features"] {
-            let mut network = build(plugin, json!({"freeze": freeze}), &device);
+            let mut config = json!({"freeze": freeze});
+            if plugin == "vgg-tiny" {
+                // Masks come from a generator that all tests share; an unlucky one leaves gradients below rounding.
+                config["dropout"] = json!(0.0);
+            }
+            let mut network = build(plugin, config, &device);
             let before = values(&*network);
             let mut optimizer: ModuleOptimizer = SgdConfig::new().init();
             train_step(&mut *network, &mut optimizer, &device);
