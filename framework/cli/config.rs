@@ -1,23 +1,17 @@
 //! `fovea config FILE`: the experiment as the plan sees it.
 
 use crate::exit::Exit;
+use crate::experiment::Experiment;
 use crate::words::print;
 use crate::{Failure, Outcome, built_in, plan};
 use fovea_engine::catalog::Catalog;
-use fovea_plan::{Origins, Overrides};
-use std::path::PathBuf;
+use fovea_plan::Origins;
 
 /// Arguments of `fovea config`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The experiment, a TOML file.
-    file: PathBuf,
-    /// Changes to it, as with `fovea run`.
-    #[arg(value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
-    /// Apply the experiment's `[smoke]`, as with `fovea run --smoke`.
-    #[arg(long)]
-    smoke: bool,
+    #[command(flatten)]
+    experiment: Experiment,
     /// Say of each value where it comes from: default, file and line, environment or command line.
     #[arg(long)]
     origins: bool,
@@ -26,10 +20,11 @@ pub(crate) struct Args {
 pub(crate) fn main(args: &Args) -> Outcome {
     // Data and weights need not be at hand to look at an experiment.
     let catalog = Catalog::new(built_in::registry(), plan::base_dir()).unread();
-    let overrides = Overrides::from_process(args.smoke, args.overrides.clone());
+    let Experiment { file, .. } = &args.experiment;
     let origins = if args.origins { Origins::Shown } else { Origins::Hidden };
     let failure = |errors: fovea_plan::PlanErrors| Failure { message: errors.to_string(), exit: Exit::Usage };
-    let config = fovea_plan::effective(&args.file, &overrides, &catalog, origins).map_err(failure)?;
+    let config =
+        fovea_plan::effective(file, &args.experiment.overrides(), &catalog, origins).map_err(failure)?;
     print(&config.text);
     config.errors.map_or(Ok(Exit::Success), |errors| Err(failure(errors)))
 }

@@ -1,6 +1,7 @@
 //! `fovea data`: what is in a data set, and one to try things on.
 
 use crate::exit::Exit;
+use crate::experiment::Experiment;
 use crate::{Failure, Outcome, built_in, plan};
 use fovea_datasets::{Rival10Demo, write_rival10_demo};
 use fovea_engine::catalog::Catalog;
@@ -36,14 +37,8 @@ enum What {
 
 #[derive(clap::Args)]
 struct CheckArgs {
-    /// The experiment, a TOML file.
-    config: PathBuf,
-    /// Changes to it: `dataset=rival10`, `dataset.root=/data/RIVAL10`.
-    #[arg(value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
-    /// Apply the experiment's `[smoke]` table.
-    #[arg(long)]
-    smoke: bool,
+    #[command(flatten)]
+    experiment: Experiment,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -74,7 +69,7 @@ pub(crate) fn main(args: &Args) -> Outcome {
 fn check(args: &CheckArgs) -> Outcome {
     let (registry, base_dir) = (built_in::registry(), plan::base_dir());
     let catalog = Catalog::new(registry.clone(), base_dir.clone()).unread();
-    let plan = plan::load_with(&args.config, args.smoke, &args.overrides, &catalog)?;
+    let plan = args.experiment.load_with(&catalog)?;
     let (mut unreadable, mut documents) = (0, Vec::new());
     for plugin in check::datasets(&plan) {
         let dataset = check::open(plugin, &base_dir, &registry).map_err(|e| Failure::new(Exit::Files, e))?;

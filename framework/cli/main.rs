@@ -8,6 +8,7 @@ mod config;
 mod data;
 mod excluded;
 mod exit;
+mod experiment;
 mod explain;
 mod export;
 mod foresee;

@@ -3,7 +3,7 @@
 use crate::exit::Exit;
 use crate::{Failure, Outcome};
 use fovea_records::RunStore;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `fovea report`.
 #[derive(clap::Args)]
@@ -13,15 +13,20 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn main(args: &Args) -> Outcome {
-    if !args.run.join("plan.json").exists() {
-        let run = args.run.display();
+    write(&open(&args.run)?)?;
+    Ok(Exit::Success)
+}
+
+/// The run at a path that a user typed.
+pub(crate) fn open(run: &Path) -> Result<RunStore, Failure> {
+    if !run.join("plan.json").exists() {
+        let run = run.display();
         return Err(Failure::new(
             Exit::Files,
             format!("{run} is no run directory: it has no plan.json. `fovea run EXPERIMENT.toml` makes one."),
         ));
     }
-    write(&RunStore::new(&args.run))?;
-    Ok(Exit::Success)
+    Ok(RunStore::new(run))
 }
 
 /// Writes tables and report, and prints the results table and where the report is.

@@ -1,27 +1,20 @@
 //! `fovea run FILE`: the main job.
 
 use crate::exit::Exit;
+use crate::experiment::Experiment;
 use crate::progress::{Detail, Progress};
 use crate::signals::stop_on_signals;
 use crate::{Failure, Outcome, plan, report};
 use fovea_orchestrator::{OrchestratorError, RunOptions, RunSummary, Selection, Shard, WorkerMessages};
 use fovea_plan::Plan;
 use fovea_records::RunStore;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Arguments of `fovea run`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The experiment, a TOML file.
-    file: PathBuf,
-    /// Changes to it: `training.epochs=3`, `loss=ria`, `device=cuda:0`, `seed=0,1,2` (an axis),
-    /// `seed=range(0,3)`, `+KEY=VALUE` (only if the file lacks it), `~KEY` (removes it).
-    #[arg(value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
-    /// Apply the experiment's `[smoke]`, which makes it tiny, to see that it runs; the run goes to `runs/NAME-smoke`.
-    /// A small tree in RIVAL10's layout is made in `runs/.cache/smoke/RIVAL10` first.
-    #[arg(long)]
-    smoke: bool,
+    #[command(flatten)]
+    experiment: Experiment,
     /// Show nothing until the run ends: then the table, the report, and what failed.
     #[arg(short, long)]
     quiet: bool,
@@ -45,7 +38,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn main(args: &Args, messages: WorkerMessages) -> Outcome {
-    let mut plan = plan::load(&args.file, args.smoke, &args.overrides)?;
+    let mut plan = args.experiment.load()?;
     plan.run.tensorboard |= args.tensorboard;
     let selection = select(args, &plan)?;
     let devices = if plan.run.devices.is_empty() { vec![plan.device] } else { plan.run.devices.clone() };

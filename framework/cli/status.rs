@@ -2,10 +2,10 @@
 
 use crate::exit::Exit;
 use crate::line::{clock, cut, epoch};
-use crate::{Failure, Outcome};
+use crate::{Failure, Outcome, report};
 use console::Term;
 use fovea_records::overview::{Overview, TrialState};
-use fovea_records::{Phase, RunStore, TaskProgress, now};
+use fovea_records::{Phase, TaskProgress, now};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,14 +26,7 @@ const FIXED: usize = 59;
 const SHORTEST: usize = 12;
 
 pub(crate) fn main(args: &Args) -> Outcome {
-    if !args.run.join("plan.json").exists() {
-        let run = args.run.display();
-        return Err(Failure::new(
-            Exit::Files,
-            format!("{run} is no run directory: it has no plan.json. `fovea run EXPERIMENT.toml` makes one."),
-        ));
-    }
-    let store = RunStore::new(&args.run);
+    let store = report::open(&args.run)?;
     let terminal = Term::stdout();
     let failed = |e: std::io::Error| Failure::new(Exit::Files, format!("cannot write to stdout: {e}"));
     loop {

@@ -1,23 +1,11 @@
 //! Signals, crashes, timeouts, and parts of a plan.
 
-use crate::harness::{Ran, SMALL, Workspace, bits};
+use crate::harness::{Ran, SMALL, Workspace, bits, wait_for};
 use fovea_records::{JournalEntry, RunStore};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
-
-/// Waits until there is something to be had.
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "{what} did not come");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
+use std::time::Duration;
 
 fn start(workspace: &Workspace, args: &[&str]) -> Child {
     workspace.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()

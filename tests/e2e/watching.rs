@@ -1,22 +1,8 @@
 //! Watching a run: from another shell while it goes on, and afterwards.
 
-use crate::harness::{SMALL, Workspace};
+use crate::harness::{SMALL, Workspace, wait_for};
 use std::fs;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-
-/// Waits for something that a run does.
-#[track_caller]
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "{what} did not come");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// Process ids of the children of a process.
 fn children(parent: u32) -> Vec<String> {
