@@ -127,9 +127,12 @@ unsafe extern "C" fn evaluate<P: Loss>(
         let (seen, out) = unsafe { (borrow(explanation, "explanation")?, borrow(value, "loss value")?) };
         let (n, height, width) = (seen.count, seen.height, seen.width);
         let pixels = height.saturating_mul(width);
-        // SAFETY: as above.
-        let boxes =
-            if P::WANTS_BOXES { Some(unsafe { rows(seen.boxes, n, "predicted boxes")? }) } else { None };
+        let boxes = if P::WANTS_BOXES {
+            // SAFETY: as above.
+            Some(unsafe { rows(seen.boxes, n, "predicted boxes")? })
+        } else {
+            None
+        };
         // SAFETY: as above.
         let targets = unsafe { rows(seen.targets, n, "target boxes")? };
         // SAFETY: as above.
