@@ -1,8 +1,8 @@
 //! `fovea plugins`: lists what is registered.
 
 use crate::exit::Exit;
-use crate::{Failure, Outcome, built_in};
-use fovea_api::PluginKind;
+use crate::{Failure, Outcome};
+use fovea_api::{PluginKind, Registry};
 
 /// Arguments of `fovea plugins`.
 #[derive(clap::Args)]
@@ -11,8 +11,7 @@ pub(crate) struct Args {
     name: Option<String>,
 }
 
-pub(crate) fn main(args: &Args) -> Outcome {
-    let registry = built_in::registry();
+pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     if let Some(name) = &args.name {
         let found: Vec<_> = registry.entries().filter(|e| e.name == *name).collect();
         if found.is_empty() {

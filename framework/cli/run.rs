@@ -5,6 +5,7 @@ use crate::experiment::Experiment;
 use crate::progress::{Detail, Progress};
 use crate::signals::stop_on_signals;
 use crate::{Failure, Outcome, plan, report};
+use fovea_api::Registry;
 use fovea_orchestrator::{OrchestratorError, RunOptions, RunSummary, Selection, Shard, WorkerMessages};
 use fovea_plan::Plan;
 use fovea_records::RunStore;
@@ -37,8 +38,8 @@ pub(crate) struct Args {
     fail_fast: bool,
 }
 
-pub(crate) fn main(args: &Args, messages: WorkerMessages) -> Outcome {
-    let mut plan = args.experiment.load()?;
+pub(crate) fn main(args: &Args, messages: WorkerMessages, registry: &Registry) -> Outcome {
+    let mut plan = args.experiment.load(registry)?;
     plan.run.tensorboard |= args.tensorboard;
     let selection = select(args, &plan)?;
     let devices = if plan.run.devices.is_empty() { vec![plan.device] } else { plan.run.devices.clone() };
