@@ -38,7 +38,7 @@ pub(crate) struct Args {
     fail_fast: bool,
 }
 
-pub(crate) fn main(args: &Args, messages: WorkerMessages, registry: &Registry) -> Outcome {
+pub(crate) fn main(args: &Args, messages: WorkerMessages, libraries: &Libraries) -> Outcome {
     let mut plan = args.experiment.load(registry)?;
     plan.run.tensorboard |= args.tensorboard;
     let selection = select(args, &plan)?;
@@ -57,6 +57,7 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages, registry: &Registry) -
         fail_fast: args.fail_fast,
         stop: stop_on_signals()?,
         messages,
+        plugins: libraries.for_tasks.clone(),
     };
     let store = RunStore::new(&plan.run.dir);
     let detail = if args.quiet { Detail::End } else { Detail::Live };
