@@ -1,7 +1,8 @@
 //! `fovea bench`: how fast something is.
 
 use crate::exit::Exit;
-use crate::{Failure, Outcome, built_in, settings};
+use crate::{Failure, Outcome, settings};
+use fovea_api::Registry;
 use fovea_engine::bench::{LocalizeBench, StepBench, localize_times, step_times};
 use fovea_plan::DeviceRequest;
 
@@ -70,14 +71,14 @@ struct LocalizeArgs {
     json: bool,
 }
 
-pub(crate) fn main(args: &Args) -> Outcome {
+pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     match &args.what {
-        What::Step(args) => step(args),
-        What::Localize(args) => localize(args),
+        What::Step(args) => step(args, registry),
+        What::Localize(args) => localize(args, registry),
     }
 }
 
-fn step(args: &StepArgs) -> Outcome {
+fn step(args: &StepArgs, registry: &Registry) -> Outcome {
     if args.batch == 0 || args.size == 0 {
         return Err(Failure::new(Exit::Usage, "--batch and --size must be at least 1"));
     }
@@ -90,7 +91,7 @@ fn step(args: &StepArgs) -> Outcome {
         steps: *steps,
         device: *device,
     };
-    let times = step_times(&bench, &built_in::registry())?;
+    let times = step_times(&bench, registry)?;
     let (ce, ria) = (times.ce_seconds, times.ria_seconds);
     let images = *batch as f64;
     if *json {
@@ -111,7 +112,7 @@ fn step(args: &StepArgs) -> Outcome {
     Ok(Exit::Success)
 }
 
-fn localize(args: &LocalizeArgs) -> Outcome {
+fn localize(args: &LocalizeArgs, registry: &Registry) -> Outcome {
     let LocalizeArgs { localizer, settings, images, size, repeats, device, json } = args;
     if *images == 0 || *size == 0 {
         return Err(Failure::new(Exit::Usage, "--images and --size must be at least 1"));
@@ -124,7 +125,7 @@ fn localize(args: &LocalizeArgs) -> Outcome {
         repeats: *repeats,
         device: *device,
     };
-    let (device, seconds) = localize_times(&bench, &built_in::registry())?;
+    let (device, seconds) = localize_times(&bench, registry)?;
     let rate = *images as f64 / seconds;
     if *json {
         let value = serde_json::json!({

@@ -3,7 +3,8 @@
 use crate::exit::Exit;
 use crate::experiment::Experiment;
 use crate::words::print;
-use crate::{Failure, Outcome, built_in, plan};
+use crate::{Failure, Outcome, plan};
+use fovea_api::Registry;
 use fovea_engine::catalog::Catalog;
 use fovea_plan::Origins;
 
@@ -17,9 +18,9 @@ pub(crate) struct Args {
     origins: bool,
 }
 
-pub(crate) fn main(args: &Args) -> Outcome {
+pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     // Data and weights need not be at hand to look at an experiment.
-    let catalog = Catalog::new(built_in::registry(), plan::base_dir()).unread();
+    let catalog = Catalog::new(registry.clone(), plan::base_dir()).unread();
     let Experiment { file, .. } = &args.experiment;
     let origins = if args.origins { Origins::Shown } else { Origins::Hidden };
     let failure = |errors: fovea_plan::PlanErrors| Failure { message: errors.to_string(), exit: Exit::Usage };

@@ -2,7 +2,8 @@
 
 use crate::exit::Exit;
 use crate::experiment::Experiment;
-use crate::{Failure, Outcome, built_in, plan};
+use crate::{Failure, Outcome, plan};
+use fovea_api::Registry;
 use fovea_datasets::{Rival10Demo, write_rival10_demo};
 use fovea_engine::catalog::Catalog;
 use fovea_engine::data::check::{self, Counts, DataCheck};
@@ -59,20 +60,30 @@ struct DemoArgs {
     size: usize,
 }
 
-pub(crate) fn main(args: &Args) -> Outcome {
+impl Args {
+    /// The experiment whose data are checked.
+    pub(crate) fn experiment(&self) -> Option<&Experiment> {
+        match &self.what {
+            What::Check(args) => Some(&args.experiment),
+            What::Demo(_) => None,
+        }
+    }
+}
+
+pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     match &args.what {
-        What::Check(args) => check(args),
+        What::Check(args) => check(args, registry),
         What::Demo(args) => demo(args),
     }
 }
 
-fn check(args: &CheckArgs) -> Outcome {
-    let (registry, base_dir) = (built_in::registry(), plan::base_dir());
+fn check(args: &CheckArgs, registry: &Registry) -> Outcome {
+    let base_dir = plan::base_dir();
     let catalog = Catalog::new(registry.clone(), base_dir.clone()).unread();
     let plan = args.experiment.load_with(&catalog)?;
     let (mut unreadable, mut documents) = (0, Vec::new());
     for plugin in check::datasets(&plan) {
-        let dataset = check::open(plugin, &base_dir, &registry).map_err(|e| Failure::new(Exit::Files, e))?;
+        let dataset = check::open(plugin, &base_dir, registry).map_err(|e| Failure::new(Exit::Files, e))?;
         let progress = Progress::new(check::pictures(dataset.as_ref()));
         let found = check::check(dataset.as_ref(), &|| progress.tick());
         progress.end();

@@ -1,7 +1,8 @@
 //! Which experiment a command is about. The main type is [`Experiment`].
 
 use crate::exit::Exit;
-use crate::{Failure, built_in, plan};
+use crate::{Failure, plan};
+use fovea_api::Registry;
 use fovea_datasets::{Rival10Demo, write_rival10_demo};
 use fovea_engine::catalog::Catalog;
 use fovea_plan::{Overrides, Plan};
@@ -28,14 +29,19 @@ const SMOKE_TREE: &str = "runs/.cache/smoke/RIVAL10";
 const SMOKE: Rival10Demo = Rival10Demo { train: 160, test: 40, size: 64 };
 
 impl Experiment {
+    /// The experiment as it stands in its file.
+    pub(crate) fn new(file: PathBuf) -> Self {
+        Self { file, overrides: Vec::new(), smoke: false }
+    }
+
     /// What the environment and the command line change.
     pub(crate) fn overrides(&self) -> Overrides {
         Overrides::from_process(self.smoke, self.overrides.clone())
     }
 
-    /// Its plan.
-    pub(crate) fn load(&self) -> Result<Plan, Failure> {
-        self.load_with(&Catalog::new(built_in::registry(), plan::base_dir()))
+    /// Its plan, with these plugins.
+    pub(crate) fn load(&self, registry: &Registry) -> Result<Plan, Failure> {
+        self.load_with(&Catalog::new(registry.clone(), plan::base_dir()))
     }
 
     /// Its plan, with a catalog of the caller's.

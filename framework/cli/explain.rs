@@ -1,7 +1,7 @@
 //! `fovea explain`: what a network says of pictures and where it looks.
 
 use crate::exit::Exit;
-use crate::{Failure, Outcome, built_in, plan, settings};
+use crate::{Failure, Outcome, plan, settings};
 use fovea_api::{BuildContext, BuiltModel, Registry};
 use fovea_datasets::{decode_picture, pictures_in};
 use fovea_engine::catalog::Catalog;
@@ -67,15 +67,14 @@ struct Subject {
     extractor: (String, Value),
 }
 
-pub(crate) fn main(args: &Args) -> Outcome {
+pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     if args.batch == 0 || args.size == Some(0) || args.classes == Some(0) {
         return Err(Failure::new(Exit::Usage, "--batch, --size and --classes must be at least 1"));
     }
-    let registry = built_in::registry();
-    let subject = Subject::new(args, &registry)?;
+    let subject = Subject::new(args, registry)?;
     let pictures = pictures(args)?;
     let device = device::open(args.device)?.device;
-    let built = build(&subject, &registry, &pictures, &device)?;
+    let built = build(&subject, registry, &pictures, &device)?;
     if let Some(replaced) = &built.head_replaced {
         eprintln!("warning: model {}: {replaced}; its logits mean nothing", subject.model.0);
     }

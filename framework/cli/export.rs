@@ -1,7 +1,8 @@
 //! `fovea export TRIAL`: the trained weights of a trial for PyTorch.
 
+use crate::Outcome;
 use crate::exit::Exit;
-use crate::{Outcome, built_in};
+use fovea_api::Registry;
 use fovea_engine::export::{ExportFormat, export};
 use fovea_engine::trained::TrainedTrial;
 use std::path::PathBuf;
@@ -28,7 +29,7 @@ enum Format {
     PytorchKeys,
 }
 
-pub(crate) fn main(args: &Args) -> Outcome {
+pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     let dir = fovea_records::find_trial(&args.trial, args.run.as_deref())?;
     let trial = TrainedTrial::open(&dir)?;
     let (format, extension) = match args.format {
@@ -37,7 +38,7 @@ pub(crate) fn main(args: &Args) -> Outcome {
     };
     let id = dir.file_name().unwrap_or_default().to_string_lossy();
     let out = args.out.clone().unwrap_or_else(|| format!("{id}.{extension}").into());
-    export(&trial, format, &built_in::registry(), &out)?;
+    export(&trial, format, registry, &out)?;
     println!("{}: {} of trial {id}", out.display(), trial.config.model.name);
     Ok(Exit::Success)
 }

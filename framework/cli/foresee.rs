@@ -1,7 +1,8 @@
 //! How long a plan will take: what the orchestrator reads of earlier trials, and what the engine measures for `--probe`.
 
 use crate::exit::Exit;
-use crate::{Failure, built_in, plan};
+use crate::{Failure, plan};
+use fovea_api::Registry;
 use fovea_engine::{device, probe};
 use fovea_orchestrator::Standing;
 use fovea_orchestrator::estimate::{Basis, Estimate, Known, estimate};
@@ -37,18 +38,18 @@ pub(crate) fn foresee(
     store: &RunStore,
     standings: &[Standing],
     measure: bool,
+    registry: &Registry,
 ) -> Result<Foreseen, Failure> {
     let mut models: Vec<&str> = plan.trials.iter().map(|trial| trial.config.model.name.as_str()).collect();
     models.sort_unstable();
     models.dedup();
     let mut samples = history::collect(&history::beside(store.root()), &models);
     let device = device::name(plan.device);
-    let registry = built_in::registry();
     // Opening a data set lists its files: once each, and only where no earlier trial tells.
     let counted: RefCell<HashMap<String, Option<f64>>> = RefCell::default();
     let pictures = |trial: &Trial| {
         let key = format!("{:?}", trial.config.dataset);
-        let count = || Some(probe::pictures(&trial.config, &plan::base_dir(), &registry).ok()?.train as f64);
+        let count = || Some(probe::pictures(&trial.config, &plan::base_dir(), registry).ok()?.train as f64);
         *counted.borrow_mut().entry(key).or_insert_with(count)
     };
     let stage_done = |id: &_| stage_is_done(store, plan, id);
@@ -69,7 +70,7 @@ pub(crate) fn foresee(
             if !standing.is_pending() || measured || again {
                 continue;
             }
-            let (probe, probed) = measure_one(plan, trial, workers)?;
+            let (probe, probed) = measure_one(plan, trial, workers, registry)?;
             samples.push(Sample::of_probe(&config, probe));
             foreseen.probes.push(probed);
         }
@@ -94,14 +95,18 @@ fn with_bases<'a>(
 }
 
 /// Times the steps of a trial.
-fn measure_one(plan: &Plan, trial: &Trial, workers: usize) -> Result<(Probe, Probed), Failure> {
-    let registry = built_in::registry();
+fn measure_one(
+    plan: &Plan,
+    trial: &Trial,
+    workers: usize,
+    registry: &Registry,
+) -> Result<(Probe, Probed), Failure> {
     let config = &trial.config;
     let (batch, size) = (config.training.batch_size, config.input.size);
     let what = format!("{} batch {batch} size {size}", config.model.name);
     eprintln!("measuring {what} ...");
-    let counted = probe::pictures(config, &plan::base_dir(), &registry)?;
-    let times = probe::steps(config, plan.device, &registry)?;
+    let counted = probe::pictures(config, &plan::base_dir(), registry)?;
+    let times = probe::steps(config, plan.device, registry)?;
     // On a CPU the workers share what one process, which the probe is, has for itself.
     let slowdown =
         if plan.run.threads == 0 || !times.device.starts_with("cpu") { workers as f64 } else { 1.0 };

@@ -1,7 +1,8 @@
 //! `fovea localize`: one box per picture.
 
 use crate::exit::Exit;
-use crate::{Outcome, built_in, explain, plan, settings};
+use crate::{Outcome, explain, plan, settings};
+use fovea_api::Registry;
 use fovea_api::{BuildContext, RgbImage};
 use fovea_datasets::decode_picture;
 use fovea_engine::catalog::Catalog;
@@ -42,8 +43,8 @@ pub(crate) struct Args {
     device: DeviceRequest,
 }
 
-pub(crate) fn main(args: &Args) -> Outcome {
-    let (registry, base_dir) = (built_in::registry(), plan::base_dir());
+pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
+    let (registry, base_dir) = (registry.clone(), plan::base_dir());
     let catalog = Catalog::new(registry.clone(), base_dir.clone());
     let config = settings::parse(&args.settings)?;
     let config = explain::resolve(&catalog, PluginKind::Localizer, &args.localizer, config)?;

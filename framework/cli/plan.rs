@@ -4,6 +4,7 @@ use crate::exit::Exit;
 use crate::experiment::Experiment;
 use crate::words::print;
 use crate::{Failure, Outcome, foresee, plan_text};
+use fovea_api::Registry;
 use fovea_records::RunStore;
 use std::path::PathBuf;
 
@@ -39,12 +40,12 @@ pub(crate) fn base_dir() -> PathBuf {
     std::env::current_dir().unwrap_or_else(|_| ".".into())
 }
 
-pub(crate) fn main(args: &Args) -> Outcome {
-    let plan = args.experiment.load()?;
+pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
+    let plan = args.experiment.load(registry)?;
     let store = RunStore::new(&plan.run.dir);
     let standings = fovea_orchestrator::standings(&plan.to_run_plan(), &store)
         .map_err(|e| Failure::new(Exit::Files, e))?;
-    let foreseen = foresee::foresee(&plan, &store, &standings, args.probe)?;
+    let foreseen = foresee::foresee(&plan, &store, &standings, args.probe, registry)?;
     if args.json {
         print(&format!("{:#}\n", plan_text::json(&plan, &store, &standings, &foreseen)));
     } else {

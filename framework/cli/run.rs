@@ -5,6 +5,7 @@ use crate::experiment::Experiment;
 use crate::progress::{Detail, Progress};
 use crate::signals::stop_on_signals;
 use crate::{Failure, Outcome, plan, report};
+use fovea_api::Registry;
 use fovea_orchestrator::{OrchestratorError, RunOptions, RunSummary, Selection, Shard, WorkerMessages};
 use fovea_plan::Plan;
 use fovea_records::RunStore;
@@ -37,8 +38,8 @@ pub(crate) struct Args {
     fail_fast: bool,
 }
 
-pub(crate) fn main(args: &Args, messages: WorkerMessages) -> Outcome {
-    let mut plan = args.experiment.load()?;
+pub(crate) fn main(args: &Args, messages: WorkerMessages, libraries: &Libraries) -> Outcome {
+    let mut plan = args.experiment.load(registry)?;
     plan.run.tensorboard |= args.tensorboard;
     let selection = select(args, &plan)?;
     let devices = if plan.run.devices.is_empty() { vec![plan.device] } else { plan.run.devices.clone() };
@@ -56,6 +57,7 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages) -> Outcome {
         fail_fast: args.fail_fast,
         stop: stop_on_signals()?,
         messages,
+        plugins: libraries.for_tasks.clone(),
     };
     let store = RunStore::new(&plan.run.dir);
     let detail = if args.quiet { Detail::End } else { Detail::Live };

@@ -1,12 +1,14 @@
 //! `fovea worker`: does tasks from stdin.
 
 use crate::exit::Exit;
-use crate::{Failure, Outcome, built_in};
+use crate::{Failure, Outcome, libraries};
+use fovea_api::Registry;
+use fovea_records::TaskPlugins;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-pub(crate) fn main() -> Outcome {
+pub(crate) fn main(registry: &Registry) -> Outcome {
     // A worker without orchestrator would train for nobody and write into a directory that is no longer locked.
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(|e| Failure::new(Exit::Files, e))?;
     // The orchestrator's way to say: save what you have done, and end.
@@ -14,7 +16,8 @@ pub(crate) fn main() -> Outcome {
     signal_hook::flag::register(signal_hook::consts::SIGTERM, Arc::clone(&stop))
         .map_err(|e| Failure::new(Exit::Files, e))?;
     let stdin = std::io::stdin().lock();
-    match fovea_engine::worker::serve(&built_in::registry(), stdin, std::io::stdout(), &stop) {
+    let mut plugins = |plugins: &TaskPlugins| libraries::of_task(plugins, registry);
+    match fovea_engine::worker::serve(&mut plugins, stdin, std::io::stdout(), &stop) {
         Ok(()) => Ok(Exit::Success),
         Err(error) => Err(Failure::new(Exit::Usage, format!("the worker cannot go on: {error}"))),
     }

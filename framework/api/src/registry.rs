@@ -82,6 +82,16 @@ pub trait Plugin: 'static {
         Vec::new()
     }
 
+    /// The configuration with the contents of small files in place of their names, so that a trial's record needs the
+    /// files no more and their contents count for its identity.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    fn embed(config: Self::Config, base_dir: &std::path::Path) -> Result<Self::Config, ConfigIssue> {
+        let _ = base_dir;
+        Ok(config)
+    }
+
     /// What identifies the plugin's behaviour beside its configuration and version: hashes of data and weights.
     ///
     /// # Errors
@@ -137,7 +147,8 @@ pub trait LossPlugin: Plugin {
     fn build(config: Self::Config, context: &BuildContext) -> Result<Box<dyn ExplanationLoss>, PluginError>;
 }
 
-type Make<T, C> = Arc<dyn Fn(Value, &C) -> Result<T, PluginError> + Send + Sync>;
+/// Makes a `T` from a resolved configuration and what it is built from.
+pub type Make<T, C> = Arc<dyn Fn(Value, &C) -> Result<T, PluginError> + Send + Sync>;
 
 /// Makes a plugin of its kind from a resolved configuration.
 #[derive(Clone)]
@@ -165,7 +176,51 @@ pub struct Resolved {
     pub paths: Vec<String>,
 }
 
-type Resolve = Arc<dyn Fn(Value, &std::path::Path) -> Result<Resolved, Vec<ConfigIssue>> + Send + Sync>;
+/// Where a plugin comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Fovea's own.
+    BuiltIn,
+    /// Compiled into this program by someone else.
+    InProcess,
+    /// Loaded from a library.
+    File {
+        /// The library.
+        path: PathBuf,
+        /// BLAKE3 of its contents, in hexadecimal digits.
+        blake3: String,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => f.pad("built in"),
+            Self::InProcess => f.pad("in this program"),
+            Self::File { path, .. } => f.pad(&path.display().to_string()),
+        }
+    }
+}
+
+/// What a plugin that is no [`Plugin`] type says of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Description {
+    /// Its kind.
+    pub kind: PluginKind,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// One line for help and docs.
+    pub summary: String,
+    /// JSON Schema of its configuration.
+    pub schema: Value,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Checks a table, relative paths in which start at the folder, and fills in defaults.
+pub type Resolve = Arc<dyn Fn(Value, &std::path::Path) -> Result<Resolved, Vec<ConfigIssue>> + Send + Sync>;
 
 /// A registered plugin.
 #[derive(Clone)]
@@ -178,6 +233,10 @@ pub struct Entry {
     pub summary: String,
     /// JSON Schema of its configuration.
     pub schema: Value,
+    /// Its version.
+    pub version: String,
+    /// Where it comes from.
+    pub origin: Origin,
     resolve: Resolve,
     resolve_unread: Resolve,
     factory: Factory,
@@ -191,10 +250,20 @@ impl Entry {
             name: P::NAME.to_owned(),
             summary: P::SUMMARY.to_owned(),
             schema: schemars::schema_for!(P::Config).to_value(),
+            version: P::VERSION.to_string(),
+            origin: Origin::BuiltIn,
             resolve: Arc::new(resolve::<P>),
             resolve_unread: Arc::new(resolve_unread::<P>),
             factory,
         }
+    }
+
+    /// An entry of a plugin that is no [`Plugin`] type; `unread` resolves without reading files
+    /// ([`resolve_unread`](Self::resolve_unread)).
+    #[must_use]
+    pub fn new(description: Description, resolve: Resolve, unread: Resolve, factory: Factory) -> Self {
+        let Description { kind, name, version, summary, schema, origin } = description;
+        Self { kind, name, summary, schema, version, origin, resolve, resolve_unread: unread, factory }
     }
 
     /// Checks a table and fills in defaults.
@@ -220,7 +289,7 @@ impl Entry {
 }
 
 fn resolve<P: Plugin>(config: Value, base_dir: &std::path::Path) -> Result<Resolved, Vec<ConfigIssue>> {
-    let config = checked::<P>(config, base_dir)?;
+    let config = P::embed(checked::<P>(config, base_dir)?, base_dir).map_err(|issue| vec![issue])?;
     let files = P::fingerprint(&config, base_dir).map_err(|issue| vec![issue])?;
     let fingerprint = format!("v{}{}{files}", P::VERSION, if files.is_empty() { "" } else { " " });
     let paths = P::PATHS.iter().map(|&p| p.to_owned()).collect();
@@ -276,9 +345,13 @@ impl Registry {
     /// When the name is taken.
     pub fn register(&mut self, entry: Entry) -> Result<(), PluginError> {
         let key = (entry.kind, entry.name.clone());
-        if self.entries.contains_key(&key) {
+        if let Some(other) = self.entries.get(&key) {
             let plugin = format!("{} {}", entry.kind, entry.name);
-            return Err(PluginError::new(plugin, "the name is taken by another plugin of this kind"));
+            let message = format!(
+                "the name is taken: it is of the plugin {} and of the plugin {}; rename or leave out one",
+                other.origin, entry.origin
+            );
+            return Err(PluginError::new(plugin, message));
         }
         Arc::make_mut(&mut self.entries).insert(key, entry);
         Ok(())

@@ -14,7 +14,7 @@ fn locate(rgb: &[u8], width: usize, height: usize) -> Option<Localization> {
 fn scene(width: usize, height: usize, [x1, y1, x2, y2]: [usize; 4]) -> Vec<u8> {
     let pixel = |i: usize| {
         let (x, y) = (i % width, i / width);
-        let rough = (((x * 31 + y * 17) * (x + 3 * y + 7)) % 41) as u8;
+        let rough = (((x * 31 + y * 17) * (x + 3 * y + 7)) % 13) as u8;
         let inside = (x1..x2).contains(&x) && (y1..y2).contains(&y);
         if inside { [200 + rough, 190, 60 + rough] } else { [60 + rough, 80, 90 + rough] }
     };

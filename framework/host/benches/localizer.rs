@@ -1,0 +1,2 @@
+//! What a call across the boundary costs. `cargo bench -p fovea-host`
+fn main() {}
