@@ -24,6 +24,7 @@ mod ls;
 mod plan;
 mod plan_text;
 mod plugin;
+mod plugin_new;
 mod progress;
 mod report;
 mod run;

@@ -1,10 +1,10 @@
-//! `fovea plugin`: what is registered, and from where.
+//! `fovea plugin`: what is registered, and from where; and new ones ([`plugin_new`]).
 
 use crate::exit::Exit;
 use crate::experiment::Experiment;
 use crate::libraries::origin;
 use crate::words::print;
-use crate::{Failure, Outcome};
+use crate::{Failure, Outcome, plugin_new};
 use fovea_api::registry::{Entry, nearest};
 use fovea_api::{PluginKind, Registry};
 use serde_json::{Value, json};
@@ -24,6 +24,8 @@ enum What {
     List(ListArgs),
     /// Show what a plugin does and every key of its configuration.
     Show(ShowArgs),
+    /// Make a plugin of your own, in Rust or C, that builds at once.
+    New(plugin_new::Args),
 }
 
 #[derive(clap::Args)]
@@ -56,6 +58,7 @@ impl Args {
         let file = match &self.what {
             What::List(args) => args.experiment.clone(),
             What::Show(args) => args.experiment.clone(),
+            What::New(_) => None,
         };
         file.map(Experiment::new)
     }
@@ -68,6 +71,7 @@ pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
             Ok(Exit::Success)
         }
         What::Show(args) => show(args, registry),
+        What::New(args) => plugin_new::main(args),
     }
 }
 
@@ -115,7 +119,8 @@ fn show(args: &ShowArgs, registry: &Registry) -> Outcome {
     }
     for (index, entry) in found.into_iter().enumerate() {
         if args.json {
-            let schema = serde_json::to_string_pretty(&entry.schema).map_err(|e| Failure::new(Exit::Usage, e))?;
+            let schema =
+                serde_json::to_string_pretty(&entry.schema).map_err(|e| Failure::new(Exit::Usage, e))?;
             print(&format!("{schema}\n"));
         } else {
             print(&format!("{}{}", if index == 0 { "" } else { "\n" }, page(entry)));
