@@ -41,9 +41,11 @@ impl Libraries {
                 Some(experiment) => asked(&experiment)?,
                 None => none(),
             },
-            Command::Schema | Command::Explain(_) | Command::Localize(_) | Command::Export(_) | Command::Bench(_) => {
-                none()
-            }
+            Command::Schema
+            | Command::Explain(_)
+            | Command::Localize(_)
+            | Command::Export(_)
+            | Command::Bench(_) => none(),
             Command::Ls(_)
             | Command::Show(_)
             | Command::Gc(_)
@@ -64,14 +66,16 @@ impl Libraries {
                 return Err(Failure { message: asked.error(message).to_string(), exit: Exit::Usage });
             }
         }
-        let files = |e: std::io::Error| Failure::new(Exit::Files, format!("cannot find the fovea program: {e}"));
+        let files =
+            |e: std::io::Error| Failure::new(Exit::Files, format!("cannot find the fovea program: {e}"));
         let search = Search {
             paths: asked.paths.iter().map(|asked| asked.path.clone()).chain(paths.iter().cloned()).collect(),
             surroundings: true,
-            prober: Some(Prober::new().map_err(files)?),
+            prober: Some(Prober::new(asked.timeout).map_err(files)?),
             limits: Limits { call: asked.timeout, memory: asked.memory },
         };
-        let loaded = fovea_host::load(&search, &mut self.registry).map_err(|e| Failure::new(Exit::Usage, e))?;
+        let loaded =
+            fovea_host::load(&search, &mut self.registry).map_err(|e| Failure::new(Exit::Usage, e))?;
         for error in &loaded.skipped {
             eprintln!("warning: {error}; it is left out");
         }
@@ -99,11 +103,13 @@ fn none() -> PluginsConfig {
 /// What a worker has for a task: the libraries that the task names, if they are still the same.
 pub(crate) fn of_task(plugins: &TaskPlugins, registry: &Registry) -> Result<Registry, EngineError> {
     let mut registry = registry.clone();
-    let file = |PluginFile { path, blake3 }: &PluginFile| LibraryFile { path: path.clone(), blake3: blake3.clone() };
+    let file =
+        |PluginFile { path, blake3 }: &PluginFile| LibraryFile { path: path.clone(), blake3: blake3.clone() };
     let files: Vec<LibraryFile> = plugins.files.iter().map(file).collect();
     let call = plugins.timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let limits = Limits { call, memory: plugins.memory };
-    fovea_host::load_planned(&files, limits, &mut registry).map_err(|e| EngineError::Config(e.to_string()))?;
+    fovea_host::load_planned(&files, limits, &mut registry)
+        .map_err(|e| EngineError::Config(e.to_string()))?;
     Ok(registry)
 }
 

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
 }
 
 #[derive(clap::Subcommand)]
@@ -54,8 +54,9 @@ impl Args {
     /// The experiment that is named.
     pub(crate) fn experiment(&self) -> Option<Experiment> {
         let file = match &self.what {
-            What::List(args) => args.experiment.clone(),
-            What::Show(args) => args.experiment.clone(),
+            Some(What::List(args)) => args.experiment.clone(),
+            Some(What::Show(args)) => args.experiment.clone(),
+            None => None,
         };
         file.map(Experiment::new)
     }
@@ -63,11 +64,15 @@ impl Args {
 
 pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     match &args.what {
-        What::List(args) => {
-            print(&if args.json { list_json(registry) } else { list(registry) });
+        Some(What::Show(args)) => show(args, registry),
+        Some(What::List(ListArgs { json: true, .. })) => {
+            print(&list_json(registry));
             Ok(Exit::Success)
         }
-        What::Show(args) => show(args, registry),
+        Some(What::List(_)) | None => {
+            print(&list(registry));
+            Ok(Exit::Success)
+        }
     }
 }
 
@@ -115,7 +120,8 @@ fn show(args: &ShowArgs, registry: &Registry) -> Outcome {
     }
     for (index, entry) in found.into_iter().enumerate() {
         if args.json {
-            let schema = serde_json::to_string_pretty(&entry.schema).map_err(|e| Failure::new(Exit::Usage, e))?;
+            let schema =
+                serde_json::to_string_pretty(&entry.schema).map_err(|e| Failure::new(Exit::Usage, e))?;
             print(&format!("{schema}\n"));
         } else {
             print(&format!("{}{}", if index == 0 { "" } else { "\n" }, page(entry)));

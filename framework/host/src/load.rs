@@ -1,8 +1,8 @@
 //! From paths to a registry. The main functions are [`load`] and, in workers, [`load_planned`].
 
 use crate::discover::{self, Asker};
-use crate::probe::{Prober, probe};
 use crate::guard::{self, Limits};
+use crate::probe::{Prober, probe};
 use crate::{HostError, LibraryFile, adapt, inspect, library};
 use fovea_api::Registry;
 use std::path::PathBuf;
