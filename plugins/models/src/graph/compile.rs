@@ -1,6 +1,7 @@
 //! Unrolls blocks and infers shapes. The main function is [`compile`].
 
-use super::blueprint::{InputShape, Node, Operation, Shape, product};
+use super::blueprint::{InputShape, Node, Operation, Shape};
+use super::infer::{Refusal, infer};
 use super::issue::{Issue, Place};
 use super::parse::RESERVED;
 use super::spec::{Conv, GraphSpec, LayerSpec, Op, Repeat, Residual, Width};
@@ -112,7 +113,13 @@ struct Compiler {
 
 impl Compiler {
     /// The node that a list of layers ends in. `None`: there is an issue somewhere, which has been noted.
-    fn list(&mut self, layers: &[LayerSpec], input: Option<usize>, place: &Place, names: &Names) -> Option<usize> {
+    fn list(
+        &mut self,
+        layers: &[LayerSpec],
+        input: Option<usize>,
+        place: &Place,
+        names: &Names,
+    ) -> Option<usize> {
         let mut scope = Scope { input, previous: input, ..Scope::default() };
         for (index, layer) in layers.iter().enumerate() {
             let position = place.key(&index.to_string()).position();
@@ -198,7 +205,13 @@ impl Compiler {
         None
     }
 
-    fn residual(&mut self, block: &Residual, input: Option<usize>, place: &Place, name: &str) -> Option<usize> {
+    fn residual(
+        &mut self,
+        block: &Residual,
+        input: Option<usize>,
+        place: &Place,
+        name: &str,
+    ) -> Option<usize> {
         if block.body.is_empty() {
             self.issues.push(place.issue("`body` needs at least one layer"));
             return None;
@@ -209,7 +222,11 @@ impl Compiler {
         let (body, shortcut) = (body?, shortcut?);
         let (a, b) = (self.nodes[body].shape, self.nodes[shortcut].shape);
         if a != b {
-            let advice = if block.shortcut.is_empty() { ": give it a `shortcut` that ends in the same shape" } else { "" };
+            let advice = if block.shortcut.is_empty() {
+                ": give it a `shortcut` that ends in the same shape"
+            } else {
+                ""
+            };
             let text = format!("its body ends in {}, its shortcut in {}{advice}", a.words(), b.words());
             self.issues.push(place.issue(text));
             return None;
@@ -219,7 +236,11 @@ impl Compiler {
 
     fn repeat(&mut self, block: &Repeat, input: Option<usize>, place: &Place, name: &str) -> Option<usize> {
         if block.body.is_empty() || block.times == 0 {
-            let what = if block.body.is_empty() { "`body` needs at least one layer" } else { "`times` must be at least 1" };
+            let what = if block.body.is_empty() {
+                "`body` needs at least one layer"
+            } else {
+                "`times` must be at least 1"
+            };
             self.issues.push(place.issue(what));
             return None;
         }
@@ -271,7 +292,7 @@ impl Compiler {
     /// Adds a node whose keys have been checked.
     fn node(&mut self, op: &Op, inputs: Vec<usize>, place: &Place, name: &str) -> Option<usize> {
         let shapes: Vec<Shape> = inputs.iter().map(|&input| self.nodes[input].shape).collect();
-        let (operation, shape) = match self.infer(op, &shapes) {
+        let (operation, shape) = match infer(op, &shapes, self.classes) {
             Ok(inferred) => inferred,
             Err(Refusal { message, sized }) => {
                 // A key that is 0 has been complained of.
@@ -308,88 +329,15 @@ impl Compiler {
         Some(self.nodes.len() - 1)
     }
 
-    fn width(&self, width: Width) -> usize {
-        match width {
-            Width::Count(count) => count,
-            Width::Classes => self.classes,
-        }
-    }
-
-    /// What a layer becomes on inputs of these shapes.
-    fn infer(&self, op: &Op, shapes: &[Shape]) -> Result<(Operation, Shape), Refusal> {
-        let map = || match shapes[0] {
-            Shape::Map { channels, height, width } => Ok((channels, height, width)),
-            Shape::Vector(_) => Err(Refusal::new(format!("takes a map, its input is {}", shapes[0].words()))),
-        };
-        Ok(match op {
-            Op::Conv(conv) => {
-                let (input, height, width) = map()?;
-                let (kernel, stride, padding) = (conv.kernel, conv.stride, conv.padding());
-                let output = self.width(conv.out);
-                let [height, width] = windows([height, width], kernel, stride, padding)?;
-                let shape = Shape::Map { channels: output, height, width };
-                (Operation::Conv { input, output, kernel, stride, padding, bias: conv.bias }, shape)
-            }
-            Op::BatchNorm => (Operation::Norm { channels: map()?.0 }, shapes[0]),
-            Op::Activation(activation) => (Operation::Activation(*activation), shapes[0]),
-            Op::MaxPool(pool) => {
-                let (channels, height, width) = map()?;
-                let (kernel, padding) = (pool.kernel, pool.padding);
-                let stride = pool.stride.unwrap_or(kernel);
-                let [height, width] = windows([height, width], kernel, stride, padding)?;
-                (Operation::MaxPool { kernel, stride, padding }, Shape::Map { channels, height, width })
-            }
-            Op::AvgPool(pool) => {
-                let (channels, height, width) = map()?;
-                let kernel = pool.kernel;
-                let stride = pool.stride.unwrap_or(kernel);
-                let [height, width] = windows([height, width], kernel, stride, 0)?;
-                (Operation::AvgPool { kernel, stride }, Shape::Map { channels, height, width })
-            }
-            Op::AdaptiveAvgPool(pool) => {
-                let (channels, ..) = map()?;
-                let size = pool.size;
-                (Operation::AdaptiveAvgPool { size }, Shape::Map { channels, height: size, width: size })
-            }
-            Op::GlobalAvgPool => (Operation::GlobalAvgPool, Shape::Vector(map()?.0)),
-            Op::Flatten => {
-                let (channels, height, width) = map()?;
-                let width = usize::try_from(product([channels, height, width])).unwrap_or(usize::MAX);
-                (Operation::Flatten, Shape::Vector(width))
-            }
-            Op::Linear(linear) => match shapes[0] {
-                Shape::Vector(input) => {
-                    let output = self.width(linear.out);
-                    (Operation::Linear { input, output, init: linear.init }, Shape::Vector(output))
-                }
-                Shape::Map { .. } => {
-                    let text = format!(
-                        "takes a vector, its input is {}: put global-avg-pool or flatten before it",
-                        shapes[0].words()
-                    );
-                    return Err(Refusal::new(text));
-                }
-            },
-            Op::Dropout(dropout) => (Operation::Dropout { probability: dropout.p }, shapes[0]),
-            Op::Add => {
-                if shapes.iter().any(|shape| *shape != shapes[0]) {
-                    return Err(Refusal::new(format!("adds what is of unlike shapes: {}", list(shapes))).sized());
-                }
-                (Operation::Add, shapes[0])
-            }
-            Op::Concat => (Operation::Concat, concatenated(shapes)?),
-            // Blocks are unrolled before this.
-            Op::Residual(_) | Op::Repeat(_) => return Err(Refusal::new("is a block")),
-        })
-    }
-
     fn check_output(&mut self, output: usize) {
         let Node { shape, per_class, place, .. } = &self.nodes[output];
         let wanted = "the last layer must give one logit per class";
         let issue = match shape {
             Shape::Vector(_) if *per_class => return,
             Shape::Vector(width) => {
-                format!("{wanted}, not a vector of {width}: write `\"out\": \"classes\"` in the last linear layer")
+                format!(
+                    "{wanted}, not a vector of {width}: write `\"out\": \"classes\"` in the last linear layer"
+                )
             }
             Shape::Map { .. } => format!(
                 "{wanted}, not {}: end with global-avg-pool and `{{ \"op\": \"linear\", \"out\": \"classes\" }}`",
@@ -403,7 +351,7 @@ impl Compiler {
     fn check_use(&mut self, output: usize) {
         let mut used = vec![false; self.nodes.len()];
         used[output] = true;
-        for index in (0..=output).rev().filter(|_| true) {
+        for index in (0..=output).rev() {
             if used[index] {
                 self.nodes[index].inputs.iter().for_each(|&input| used[input] = true);
             }
@@ -415,7 +363,8 @@ impl Compiler {
                 places.push(&node.place);
             }
         }
-        let unused: Vec<Issue> = places.iter().map(|place| place.issue("nothing takes what it gives")).collect();
+        let unused: Vec<Issue> =
+            places.iter().map(|place| place.issue("nothing takes what it gives")).collect();
         self.issues.extend(unused);
     }
 
@@ -425,63 +374,13 @@ impl Compiler {
         let mut issues = Vec::new();
         for node in self.nodes.iter().filter(|node| node.operation.parameters() > 0) {
             if let Some(first) = places.insert(&node.name, &node.place) {
-                let text = format!("its name in checkpoints, `{}`, is that of {first}; give it another id", node.name);
+                let text = format!(
+                    "its name in checkpoints, `{}`, is that of {first}; give it another id",
+                    node.name
+                );
                 issues.push(node.place.issue(text));
             }
         }
         self.issues.extend(issues);
     }
-}
-
-/// Why a layer cannot be on these inputs.
-struct Refusal {
-    message: String,
-    sized: bool,
-}
-
-impl Refusal {
-    fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), sized: false }
-    }
-
-    fn sized(self) -> Self {
-        Self { sized: true, ..self }
-    }
-}
-
-fn list(shapes: &[Shape]) -> String {
-    shapes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// Sides of what windows give on sides of this length.
-fn windows(sides: [usize; 2], kernel: usize, stride: usize, padding: usize) -> Result<[usize; 2], Refusal> {
-    if kernel == 0 || stride == 0 {
-        return Err(Refusal::new(""));
-    }
-    let padded = sides.map(|side| side.saturating_add(padding.saturating_mul(2)));
-    if padded.iter().any(|side| *side < kernel) {
-        let with = if padding > 0 { format!(" with padding {padding}") } else { String::new() };
-        let [h, w] = sides;
-        return Err(Refusal::new(format!("its kernel of {kernel}x{kernel} is larger than its input of {h}x{w}{with}")).sized());
-    }
-    Ok(padded.map(|side| (side - kernel) / stride + 1))
-}
-
-/// Maps of one size one after the other by channel, or vectors.
-fn concatenated(shapes: &[Shape]) -> Result<Shape, Refusal> {
-    let refusal = || Refusal::new(format!("cannot put together {}: all must be maps of one size or vectors", list(shapes)));
-    let mut total = shapes[0];
-    for shape in &shapes[1..] {
-        total = match (total, *shape) {
-            (Shape::Vector(a), Shape::Vector(b)) => Shape::Vector(a.saturating_add(b)),
-            (Shape::Map { channels: a, height, width }, Shape::Map { channels: b, height: h, width: w })
-                if (height, width) == (h, w) =>
-            {
-                Shape::Map { channels: a.saturating_add(b), height, width }
-            }
-            (Shape::Map { .. }, Shape::Map { .. }) => return Err(refusal().sized()),
-            _ => return Err(refusal()),
-        };
-    }
-    Ok(total)
 }

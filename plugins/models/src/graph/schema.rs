@@ -9,6 +9,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// What an operation takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,11 +99,7 @@ const fn op(
     OpInfo { name, summary, arity: Arity::One, keys, read: Read::Keys(read) }
 }
 
-const fn plain(
-    name: &'static str,
-    summary: &'static str,
-    read: fn(Value) -> Result<Op, String>,
-) -> OpInfo {
+const fn plain(name: &'static str, summary: &'static str, read: fn(Value) -> Result<Op, String>) -> OpInfo {
     op(name, summary, NoKeys::json_schema, read)
 }
 
@@ -122,22 +120,26 @@ fn typed<T: DeserializeOwned>(keys: Value) -> Result<T, String> {
 }
 
 impl OpInfo {
-    /// Its own keys.
-    pub(super) fn own_keys(&self) -> Vec<String> {
-        let schema = (self.keys)(&mut SchemaGenerator::default());
-        schema.get("properties").and_then(Value::as_object).map_or_else(Vec::new, |p| p.keys().cloned().collect())
+    /// All keys of a layer of this operation.
+    pub(super) fn all_keys(&self) -> &'static [String] {
+        static KEYS: LazyLock<HashMap<&'static str, Vec<String>>> =
+            LazyLock::new(|| OPS.iter().map(|op| (op.name, op.read_keys())).collect());
+        KEYS.get(self.name).map_or(&[], Vec::as_slice)
     }
 
-    /// All keys of a layer of this operation.
-    pub(super) fn all_keys(&self) -> Vec<String> {
+    fn read_keys(&self) -> Vec<String> {
+        let schema = (self.keys)(&mut SchemaGenerator::default());
+        let own = schema.get("properties").and_then(Value::as_object);
         let common = ["op", "id", self.arity.key()].map(str::to_owned);
-        common.into_iter().chain(self.own_keys()).collect()
+        common.into_iter().chain(own.into_iter().flat_map(|own| own.keys().cloned())).collect()
     }
 
     fn schema(&self, generator: &mut SchemaGenerator) -> Value {
         let mut schema = (self.keys)(generator).to_value();
         let inputs = match self.arity {
-            Arity::One => json!({ "type": "string", "description": "Id of its input; default: the layer before." }),
+            Arity::One => {
+                json!({ "type": "string", "description": "Id of its input; default: the layer before." })
+            }
             Arity::Several => json!({
                 "type": "array", "items": { "type": "string" }, "minItems": 2,
                 "description": "Ids of its inputs; `previous` is the layer before.",
@@ -145,7 +147,10 @@ impl OpInfo {
         };
         let mut properties = Map::from_iter([
             ("op".to_owned(), json!({ "type": "string", "const": self.name, "description": self.summary })),
-            ("id".to_owned(), json!({ "type": "string", "description": "What others call it, and its name in state dicts." })),
+            (
+                "id".to_owned(),
+                json!({ "type": "string", "description": "What others call it, and its name in state dicts." }),
+            ),
             (self.arity.key().to_owned(), inputs),
         ]);
         if let Some(Value::Object(own)) = schema.get_mut("properties") {
