@@ -32,8 +32,8 @@ fn plugin(name: &str, config: Value, c: &ModelContext) -> BuiltModel {
     registry().build_model(name, config, c).map_err(|e| e.to_string()).unwrap()
 }
 
-fn of(json: Value, c: &ModelContext) -> Box<dyn DynClassifier> {
-    let spec = GraphSpec::from_json(&json).map_err(|issues| issues[0].to_string()).unwrap();
+fn of(json: &Value, c: &ModelContext) -> Box<dyn DynClassifier> {
+    let spec = GraphSpec::from_json(json).map_err(|issues| issues[0].to_string()).unwrap();
     let options = BuildOptions { plugin: "test", weights: None, freeze: Freeze::None };
     build(&spec, c, &options).map_err(|e| e.to_string()).unwrap().model
 }
@@ -95,6 +95,47 @@ fn the_example_is_resnet_tiny() {
     }
 }
 
+/// torchvision's names for stages of several blocks: the first one strided, the others repeated.
+#[test]
+fn repeated_blocks_are_those_of_a_deeper_resnet() {
+    let block = |out: usize, stride: usize, shortcut: bool| {
+        let mut block = json!({"op": "residual", "body": [
+            {"op": "conv", "id": "conv1", "out": out, "stride": stride}, {"op": "batch-norm", "id": "bn1"}, {"op": "relu"},
+            {"op": "conv", "id": "conv2", "out": out}, {"op": "batch-norm", "id": "bn2"},
+        ]});
+        if shortcut {
+            block["shortcut"] = json!([
+                {"op": "conv", "id": "downsample.0", "out": out, "stride": stride, "kernel": 1, "padding": 0},
+                {"op": "batch-norm", "id": "downsample.1"},
+            ]);
+        }
+        block
+    };
+    let named = |mut block: Value, id: &str| {
+        block["id"] = json!(id);
+        block
+    };
+    let mut layers = vec![
+        json!({"op": "conv", "id": "conv1", "out": 16, "stride": 2}),
+        json!({"op": "batch-norm", "id": "bn1"}),
+        json!({"op": "relu"}),
+        json!({"op": "max-pool", "kernel": 3, "stride": 2, "padding": 1}),
+    ];
+    let repeat = |id: &str, times: usize, start: usize, out: usize| {
+        let body = json!([named(block(out, 1, false), ""), {"op": "relu"}]);
+        json!({"op": "repeat", "id": id, "times": times, "start": start, "body": body})
+    };
+    layers.push(repeat("layer1", 2, 0, 16));
+    for (stage, out, stride) in [(2, 32, 2), (3, 48, 1), (4, 64, 1)] {
+        layers.push(named(block(out, stride, true), &format!("layer{stage}.0")));
+        layers.extend([json!({"op": "relu"}), repeat(&format!("layer{stage}"), 2, 1, out)]);
+    }
+    layers.extend([json!({"op": "global-avg-pool"}), json!({"op": "linear", "id": "fc", "out": "classes"})]);
+    let device = Device::flex().autodiff();
+    let own = plugin("resnet-tiny", json!({"layers": [2, 3, 3, 3]}), &context(&device, 4));
+    assert_equal(of(&json!({"layers": layers, "cam": "layer4"}), &context(&device, 4)), own.model, &device);
+}
+
 fn vgg_tiny(cam: &str) -> Value {
     let mut layers = Vec::new();
     for out in [16, 32, 48, 64] {
@@ -122,7 +163,7 @@ fn a_perceptron_head_is_that_of_vgg_tiny() {
     let device = Device::flex().autodiff();
     for (cam, layer) in [("features.14", "last-conv"), ("pooled", "pooled")] {
         let own = plugin("vgg-tiny", json!({"dropout": 0.0, "cam_layer": layer}), &context(&device, 3));
-        assert_equal(of(vgg_tiny(cam), &context(&device, 3)), own.model, &device);
+        assert_equal(of(&vgg_tiny(cam), &context(&device, 3)), own.model, &device);
     }
 }
 
@@ -151,7 +192,7 @@ fn weights_of_the_built_in_network_fit() {
 #[test]
 fn records_come_back_bit_for_bit() {
     let device = Device::flex().autodiff();
-    let network = |seed| of(branches(), &context(&device, seed));
+    let network = |seed| of(&branches(), &context(&device, seed));
     let mut trained = network(1);
     let mut optimizer: ModuleOptimizer = SgdConfig::new().init();
     let gradients = loss(trained.forward(images(&device, 64), Mode::Train), &device).backward();
@@ -194,7 +235,7 @@ fn branches() -> Value {
 fn names_follow_places_and_ids() {
     let device = Device::flex();
     let names: Vec<String> =
-        of(branches(), &context(&device, 1)).tensors().into_iter().map(|t| t.name).collect();
+        of(&branches(), &context(&device, 1)).tensors().into_iter().map(|t| t.name).collect();
     assert_eq!(
         names,
         [
@@ -267,7 +308,7 @@ fn alpha_is_the_mean_gradient() {
         let out = if name == "class maps" { json!("classes") } else { json!(6) };
         let mut layers = vec![json!({"op": "conv", "out": out, "stride": 4, "id": "cam", "bias": true})];
         layers.extend(head.as_array().unwrap().iter().cloned());
-        let network = of(json!({"layers": layers, "cam": "cam"}), &context(&device, 5));
+        let network = of(&json!({"layers": layers, "cam": "cam"}), &context(&device, 5));
         let out = network.forward(images(&device, 64), Mode::Train);
         let [_, k, h, w] = out.features.dims();
         let alpha: Vec<f64> = out.head.cam_weights(classes(&device)).into_data().iter::<f64>().collect();
@@ -301,7 +342,7 @@ fn alpha_is_differentiable() {
             let alpha = network.forward(images(&device, 64), Mode::Eval).head.cam_weights(classes(&device));
             (alpha * 300.0).powi_scalar(3).sum()
         };
-        let network = of(graph.clone(), &context(&device, 7));
+        let network = of(&graph, &context(&device, 7));
         let gradients = network.gradients(&value(&*network).backward());
         let gradient = gradients.iter().find(|g| g.name == "hidden.weight").unwrap();
         let gradient: Vec<f64> = gradient.data.iter::<f64>().collect();
@@ -406,7 +447,7 @@ fn no_document_makes_it_panic() {
                         summary.layers.iter().map(|l| l.shape.iter().product::<usize>()).max().unwrap();
                     if elements < 100_000 {
                         let context = ModelContext { input_size: 32, ..context(&device, number) };
-                        let out = of(graph, &context).forward(images(&device, 32), Mode::Train);
+                        let out = of(&graph, &context).forward(images(&device, 32), Mode::Train);
                         let shape = &summary.cam().unwrap().shape;
                         assert_eq!(out.logits.dims(), [4, 10]);
                         assert_eq!(out.features.dims()[1..], shape[..]);

@@ -14,13 +14,13 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/models")
 }
 
-fn wrong(json: Value) -> String {
-    let issues = check(&json, INPUT, 10).err().unwrap_or_default();
+fn wrong(json: &Value) -> String {
+    let issues = check(json, INPUT, 10).err().unwrap_or_default();
     issues.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// A graph that ends well, with these layers before.
-fn with(layers: Value) -> Value {
+fn with(layers: &Value) -> Value {
     let mut layers = layers.as_array().unwrap().clone();
     layers.extend([json!({"op": "global-avg-pool"}), json!({"op": "linear", "out": "classes"})]);
     json!({ "layers": layers })
@@ -28,7 +28,7 @@ fn with(layers: Value) -> Value {
 
 #[test]
 fn documents_are_checked_all_at_once() {
-    let text = wrong(json!({"layers": [
+    let text = wrong(&json!({"layers": [
         {"op": "conv", "id": "stem", "out": "class", "kernal": 3},
         {"op": "cnov", "out": 3},
         {"op": "residual", "body": [{"op": "relu"}, {"op": "linear", "out": -3}, 7]},
@@ -58,14 +58,14 @@ layers[8] (conv \"module.conv\"): an id cannot begin with `module`: checkpoints 
 layers[9] (conv \"a b\"): id `a b` must be of letters, digits, `_`, `-` and dots between them"
     );
     assert_eq!(text, expected);
-    assert_eq!(wrong(json!([])), "a graph is an object with `layers`, not a list");
-    assert_eq!(wrong(json!({})), "a graph needs `layers`");
-    assert_eq!(wrong(json!({"layers": []})), "layers: a network needs at least one layer");
+    assert_eq!(wrong(&json!([])), "a graph is an object with `layers`, not a list");
+    assert_eq!(wrong(&json!({})), "a graph needs `layers`");
+    assert_eq!(wrong(&json!({"layers": []})), "layers: a network needs at least one layer");
 }
 
 #[test]
 fn shapes_are_checked_all_at_once() {
-    let text = wrong(with(json!([
+    let text = wrong(&with(&json!([
         {"op": "conv", "id": "stem", "out": 8, "kernel": 0, "stride": 0},
         {"op": "conv", "id": "wide", "out": 8, "kernel": 99, "padding": 3, "input": "input"},
         {"op": "linear", "out": 4, "input": "input"},
@@ -109,23 +109,23 @@ fn what_makes_no_classifier_is_refused() {
             "layers[1] (linear): the last layer must give one logit per class, not a vector of 10: write `\"out\": \"classes\"` in the last linear layer",
         ),
         (
-            with(json!([{"op": "repeat", "times": 1_000_000, "body": [{"op": "relu"}]}])),
+            with(&json!([{"op": "repeat", "times": 1_000_000, "body": [{"op": "relu"}]}])),
             "layers[0].body[0] (relu): the network has more than 4096 layers, repetitions included",
         ),
         (
-            with(json!([{"op": "conv", "out": 1_000_000_000, "stride": 32}])),
+            with(&json!([{"op": "conv", "out": 1_000_000_000, "stride": 32}])),
             "layers[0] (conv): with the 27000000000 parameters of this layer the network has more than 1000000000",
         ),
         (
-            with(json!([{"op": "adaptive-avg-pool", "size": 100_000}])),
+            with(&json!([{"op": "adaptive-avg-pool", "size": 100_000}])),
             "layers[0] (adaptive-avg-pool): it gives a map of 3x100000x100000, more than 268435456 numbers for a picture",
         ),
         (
-            with(json!([{"op": "relu"}, {"op": "conv", "out": 3, "input": "input"}])),
+            with(&json!([{"op": "relu"}, {"op": "conv", "out": 3, "input": "input"}])),
             "layers[0] (relu): nothing takes what it gives",
         ),
         (
-            with(json!([{"op": "conv", "out": 8, "id": "layers.1"}, {"op": "conv", "out": 8}])),
+            with(&json!([{"op": "conv", "out": 8, "id": "layers.1"}, {"op": "conv", "out": 8}])),
             "layers[1] (conv): its name in checkpoints, `layers.1`, is that of layers[0] (conv \"layers.1\"); give it another id",
         ),
         (
@@ -133,35 +133,35 @@ fn what_makes_no_classifier_is_refused() {
             "the head takes several maps, `input`, `layers.1`: say with `cam` which is explained",
         ),
     ] {
-        assert_eq!(wrong(graph), expected);
+        assert_eq!(wrong(&graph), expected);
     }
-    let cam = |layers: Value, cam: &str| {
+    let cam = |layers: &Value, cam: &str| {
         let mut graph = with(layers);
         graph["cam"] = json!(cam);
-        wrong(graph)
+        wrong(&graph)
     };
     let layers = json!([{"op": "conv", "out": 8, "id": "stem"}, {"op": "relu"}, {"op": "max-pool", "kernel": 2}, {"op": "conv", "out": 8, "id": "last"}]);
     assert_eq!(
-        cam(layers.clone(), "lats"),
+        cam(&layers, "lats"),
         "cam: there is no layer `lats`; known: stem, layers.1, layers.2, last; did you mean `last`?"
     );
-    assert_eq!(cam(layers.clone(), "layers.4"), "cam: `layers.4` gives a vector of 8, not a map");
+    assert_eq!(cam(&layers, "layers.4"), "cam: `layers.4` gives a vector of 8, not a map");
     assert_eq!(
-        cam(layers, "layers.1"),
+        cam(&layers, "layers.1"),
         "layers[3] (conv \"last\"): a convolution lies behind the CAM layer, so the Grad-CAM weights of `layers.1` have no closed form: choose a later layer as `cam`"
     );
     let layers =
         json!([{"op": "conv", "out": 8, "id": "stem"}, {"op": "relu"}, {"op": "max-pool", "kernel": 2}]);
-    assert_eq!(cam(layers.clone(), "layers.1"), "");
+    assert_eq!(cam(&layers, "layers.1"), "");
     assert_eq!(
-        cam(layers, "stem"),
+        cam(&layers, "stem"),
         "layers[2] (max-pool): only the sum of a gradient is known behind a pooling, and a layer between it and the CAM layer needs all of it, so the Grad-CAM weights of `stem` have no closed form: choose a later layer as `cam`"
     );
 }
 
 #[test]
 fn summaries_are_tables() {
-    let summary = check(&with(json!([{"op": "conv", "out": 8, "id": "stem", "stride": 2}, {"op": "batch-norm"}, {"op": "relu"}])), INPUT, 10).unwrap();
+    let summary = check(&with(&json!([{"op": "conv", "out": 8, "id": "stem", "stride": 2}, {"op": "batch-norm"}, {"op": "relu"}])), INPUT, 10).unwrap();
     assert_eq!((summary.parameters, summary.cam().unwrap().name.as_str()), (216 + 16 + 90, "layers.2"));
     let expected = "\
 layer     op                     output    parameters
@@ -209,7 +209,7 @@ fn the_plugin_takes_the_file_into_the_record() {
         "layers.0: unknown op `rleu`"
     );
     // A kernel larger than the input is no mistake before the input is known.
-    let large = with(json!([{"op": "conv", "out": 4, "kernel": 301, "padding": 0}]));
+    let large = with(&json!([{"op": "conv", "out": 4, "kernel": 301, "padding": 0}]));
     assert!(entry.resolve(large.clone(), &folder()).is_ok());
     let error = registry.build_model("graph", large, &context).err().unwrap().to_string();
     assert!(error.contains("layers[0] (conv): its kernel of 301x301 is larger"), "{error}");
