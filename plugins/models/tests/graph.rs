@@ -6,7 +6,7 @@ use burn::store::ModuleRecord;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use fovea_api::{BuiltModel, CamForward, DynClassifier, Mode, ModelContext, NamedTensor, Registry};
 use fovea_models::Freeze;
-use fovea_models::graph::{BuildOptions, GraphSpec, InputShape, build, check};
+use fovea_models::graph::{BuildOptions, GraphSpec, InputShape, build, build_json, check};
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -33,9 +33,8 @@ fn plugin(name: &str, config: Value, c: &ModelContext) -> BuiltModel {
 }
 
 fn of(json: &Value, c: &ModelContext) -> Box<dyn DynClassifier> {
-    let spec = GraphSpec::from_json(json).map_err(|issues| issues[0].to_string()).unwrap();
     let options = BuildOptions { plugin: "test", weights: None, freeze: Freeze::None };
-    build(&spec, c, &options).map_err(|e| e.to_string()).unwrap().model
+    build_json(json, c, &options).map_err(|e| e.to_string()).unwrap().model
 }
 
 fn images(device: &Device, side: usize) -> Tensor<4> {

@@ -208,6 +208,9 @@ fn the_plugin_takes_the_file_into_the_record() {
         issues(json!({"layers": [{"op": "rleu", "id": "r"}]}))[0].split(';').next().unwrap(),
         "layers.0: unknown op `rleu`"
     );
+    // So are channels that cannot be added, whatever the input.
+    let unlike = with(&json!([{"op": "residual", "body": [{"op": "conv", "out": 4}]}]));
+    assert!(issues(unlike)[0].starts_with("layers.0: residual: its body ends in a map of 4x224x224"));
     // A kernel larger than the input is no mistake before the input is known.
     let large = with(&json!([{"op": "conv", "out": 4, "kernel": 301, "padding": 0}]));
     assert!(entry.resolve(large.clone(), &folder()).is_ok());

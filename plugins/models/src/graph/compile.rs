@@ -228,7 +228,7 @@ impl Compiler {
                 ""
             };
             let text = format!("its body ends in {}, its shortcut in {}{advice}", a.words(), b.words());
-            self.issues.push(place.issue(text));
+            self.issues.push(Issue { sized: a.may_equal(b), ..place.issue(text) });
             return None;
         }
         self.node(&Op::Add, vec![body, shortcut], place, name)

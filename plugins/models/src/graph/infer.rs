@@ -61,7 +61,9 @@ pub(super) fn infer(op: &Op, shapes: &[Shape], classes: usize) -> Result<(Operat
         Op::Dropout(dropout) => (Operation::Dropout { probability: dropout.p }, shapes[0]),
         Op::Add => {
             if shapes.iter().any(|shape| *shape != shapes[0]) {
-                return Err(Refusal::new(format!("adds what is of unlike shapes: {}", list(shapes))).sized());
+                let refusal = Refusal::new(format!("adds what is of unlike shapes: {}", list(shapes)));
+                let sized = shapes.iter().all(|shape| shape.may_equal(shapes[0]));
+                return Err(Refusal { sized, ..refusal });
             }
             (Operation::Add, shapes[0])
         }
