@@ -48,7 +48,8 @@ impl App {
         let mut added = Registry::new();
         add(&mut added);
         for entry in added.entries() {
-            let entry = Entry { origin: Origin::InProcess, ..entry.clone() };
+            let mut entry: Entry = entry.clone();
+            entry.origin = Origin::InProcess;
             self.conflicts.extend(self.registry.register(entry).err());
         }
         self

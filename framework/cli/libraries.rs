@@ -71,7 +71,7 @@ impl Libraries {
         let search = Search {
             paths: asked.paths.iter().map(|asked| asked.path.clone()).chain(paths.iter().cloned()).collect(),
             surroundings: true,
-            prober: Some(Prober::new().map_err(files)?),
+            prober: Some(Prober::new(asked.timeout).map_err(files)?),
             limits: Limits { call: asked.timeout, memory: asked.memory },
         };
         let loaded =

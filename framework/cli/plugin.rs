@@ -15,7 +15,7 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
 }
 
 #[derive(clap::Subcommand)]
@@ -56,9 +56,9 @@ impl Args {
     /// The experiment that is named.
     pub(crate) fn experiment(&self) -> Option<Experiment> {
         let file = match &self.what {
-            What::List(args) => args.experiment.clone(),
-            What::Show(args) => args.experiment.clone(),
-            What::New(_) => None,
+            Some(What::List(args)) => args.experiment.clone(),
+            Some(What::Show(args)) => args.experiment.clone(),
+            Some(What::New(_)) | None => None,
         };
         file.map(Experiment::new)
     }
@@ -66,12 +66,16 @@ impl Args {
 
 pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     match &args.what {
-        What::List(args) => {
-            print(&if args.json { list_json(registry) } else { list(registry) });
+        Some(What::Show(args)) => show(args, registry),
+        Some(What::List(ListArgs { json: true, .. })) => {
+            print(&list_json(registry));
             Ok(Exit::Success)
         }
-        What::Show(args) => show(args, registry),
-        What::New(args) => plugin_new::main(args),
+        Some(What::List(_)) | None => {
+            print(&list(registry));
+            Ok(Exit::Success)
+        }
+        Some(What::New(args)) => plugin_new::main(args),
     }
 }
 

@@ -15,9 +15,10 @@ pub(crate) fn main(registry: &Registry) -> Outcome {
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGTERM, Arc::clone(&stop))
         .map_err(|e| Failure::new(Exit::Files, e))?;
+    let events = fovea_host::guard::take_stdout().map_err(|e| Failure::new(Exit::Files, e))?;
     let stdin = std::io::stdin().lock();
     let mut plugins = |plugins: &TaskPlugins| libraries::of_task(plugins, registry);
-    match fovea_engine::worker::serve(&mut plugins, stdin, std::io::stdout(), &stop) {
+    match fovea_engine::worker::serve(&mut plugins, stdin, events, &stop) {
         Ok(()) => Ok(Exit::Success),
         Err(error) => Err(Failure::new(Exit::Usage, format!("the worker cannot go on: {error}"))),
     }
