@@ -20,9 +20,9 @@ pub(crate) struct Args {
     /// What it is written in.
     #[arg(long, value_enum, default_value_t = Language::Rust)]
     lang: Language,
-    /// Where to make the folder.
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    dir: PathBuf,
+    /// Where to make the folder; default: here.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
 }
 
 /// Kinds of plugins that a shared library may hold.
@@ -196,7 +196,7 @@ pub(crate) fn main(args: &Args) -> Outcome {
         return Err(Failure::new(Exit::Usage, message));
     }
     let wish = Wish { name: &args.name, kind: args.kind, language: args.lang };
-    let folder = args.dir.join(&args.name);
+    let folder = args.dir.clone().unwrap_or_default().join(&args.name);
     if folder.exists() {
         let message = format!("{} is there already; choose another name or --dir", folder.display());
         return Err(Failure::new(Exit::Files, message));
