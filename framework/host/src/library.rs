@@ -15,6 +15,7 @@ use std::ffi::c_void;
 use std::path::PathBuf;
 use std::ptr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tracing::Level;
 
 /// A plugin of a library that is loaded, for as long as the process lives.
 #[derive(Debug)]
@@ -294,6 +295,9 @@ unsafe extern "C" fn log(_: *mut c_void, level: u32, line: FoveaStr) {
     // SAFETY: the plugin lends the line for the call.
     let Some(line) = (unsafe { text_of(line) }) else { return };
     let said = std::panic::catch_unwind(|| match level {
+        // Kept with the trial even where nobody asked for messages.
+        1 if !tracing::enabled!(target: "fovea_plugin", Level::ERROR) => eprintln!("plugin error: {line}"),
+        2 if !tracing::enabled!(target: "fovea_plugin", Level::WARN) => eprintln!("plugin warning: {line}"),
         1 => tracing::error!(target: "fovea_plugin", "{line}"),
         2 => tracing::warn!(target: "fovea_plugin", "{line}"),
         3 => tracing::info!(target: "fovea_plugin", "{line}"),
