@@ -88,7 +88,7 @@ enum Command {
     Bench(bench::Args),
     /// Do tasks from stdin (started by `fovea run`).
     #[command(hide = true)]
-    Worker,
+    Worker(worker::Args),
 }
 
 fn main() -> ExitCode {
@@ -120,7 +120,7 @@ fn dispatch(command: Command, messages: WorkerMessages) -> Outcome {
         Command::Export(args) => export::main(&args),
         Command::Plugins(args) => plugins::main(&args),
         Command::Bench(args) => bench::main(&args),
-        Command::Worker => worker::main(),
+        Command::Worker(args) => worker::main(&args),
     }
 }
 

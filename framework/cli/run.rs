@@ -5,7 +5,9 @@ use crate::experiment::Experiment;
 use crate::progress::{Detail, Progress};
 use crate::signals::stop_on_signals;
 use crate::{Failure, Outcome, plan, report};
-use fovea_orchestrator::{OrchestratorError, RunOptions, RunSummary, Selection, Shard, WorkerMessages};
+use fovea_orchestrator::{
+    OrchestratorError, RunOptions, RunSummary, Selection, Shard, Sharing, WorkerMessages,
+};
 use fovea_plan::Plan;
 use fovea_records::RunStore;
 use std::path::Path;
@@ -35,6 +37,10 @@ pub(crate) struct Args {
     /// Stop at the first trial that fails; the others are saved where they are. By default they go on.
     #[arg(long)]
     fail_fast: bool,
+    /// Train every trial alone from its first step, without a warm-up that others share. The results are the same, bit
+    /// for bit; it is there to check that, and to measure what sharing saves.
+    #[arg(long)]
+    no_sharing: bool,
 }
 
 pub(crate) fn main(args: &Args, messages: WorkerMessages) -> Outcome {
@@ -54,6 +60,7 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages) -> Outcome {
         selection,
         jobs: args.jobs.map(usize::from),
         fail_fast: args.fail_fast,
+        sharing: if args.no_sharing { Sharing::Nothing } else { Sharing::Stages },
         stop: stop_on_signals()?,
         messages,
     };

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod bits;
+mod chaos;
 mod data;
 mod errors;
 mod experiment;
@@ -11,7 +12,9 @@ mod grammar;
 mod harness;
 mod keeping;
 mod localize;
+mod orphans;
 mod resume;
 mod running;
+mod sharing;
 mod sweep;
 mod watching;

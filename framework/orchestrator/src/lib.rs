@@ -8,6 +8,7 @@
 //! - [`survey`]: runs in a folder; [`dossier`]: all there is to know of one trial; [`gc`]: what of them can be deleted.
 //! - [`worker`]: [`WorkerProcess`](worker::WorkerProcess), one child; [`mod@slots`]: who works where.
 //! - [`stderr`]: what a worker says beside its events.
+//! - [`sharing`]: whether trials share a prefix of training, and what that saves.
 //! - [`queue`]: which task is next; [`limits`]: how long it may take, and when it is tried again;
 //!   [`prune`]: which trials are given up early.
 //! - [`update`]: what is said meanwhile; [`stop`]: how to end it early.
@@ -31,6 +32,7 @@ pub mod queue;
 mod recorder;
 pub mod run;
 pub mod select;
+pub mod sharing;
 pub mod slots;
 pub mod standing;
 pub mod status;
@@ -45,6 +47,7 @@ pub mod worker;
 pub use error::OrchestratorError;
 pub use run::{RunOptions, run};
 pub use select::{Selection, Shard};
+pub use sharing::{Saving, Sharing};
 pub use standing::{Standing, Word, standings};
 pub use status::{TrialStatus, status};
 pub use stop::Stop;

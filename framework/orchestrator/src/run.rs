@@ -7,7 +7,9 @@ use crate::queue::{Next, Queue, QueuedTrial};
 use crate::select::Selection;
 use crate::slots::{Slot, slots};
 use crate::worker::{TaskEnd, WorkerMessages, WorkerProcess};
-use crate::{OrchestratorError, RunSummary, Stop, TaskLabel, TrialStatus, Update, status, trial_file};
+use crate::{
+    OrchestratorError, RunSummary, Sharing, Stop, TaskLabel, TrialStatus, Update, status, trial_file,
+};
 use fovea_plan::{Plan, Stage, Trial, TrialConfig};
 use fovea_records::prune::Pruned;
 use fovea_records::{
@@ -38,6 +40,8 @@ pub struct RunOptions {
     pub jobs: Option<usize>,
     /// Whether the first trial that fails stops the others.
     pub fail_fast: bool,
+    /// Whether trials share a prefix of training.
+    pub sharing: Sharing,
     /// How others ask the run to stop.
     pub stop: Stop,
 }
@@ -105,7 +109,7 @@ pub fn run(
     let (planned, total) = (plan.trials.len(), asked.count());
     let summary = RunSummary { planned, total, done, diverged, pruned, ..RunSummary::default() };
     let has_checkpoint = |id: &StageId| stage_is_done(store, plan, id);
-    let epochs = epochs_ahead(plan, &pending, has_checkpoint);
+    let epochs = epochs_ahead(plan, options.sharing, &pending, has_checkpoint);
     observer(Update::Started { total, done: done + diverged + pruned, epochs });
     if pending.is_empty() {
         return Ok(summary);
@@ -120,7 +124,7 @@ pub fn run(
         store,
         options,
         retries: Retries::of(&plan.run),
-        queue: Mutex::new(Queue::new(in_turn(plan, &pending), has_checkpoint)),
+        queue: Mutex::new(Queue::new(in_turn(plan, options.sharing, &pending), has_checkpoint)),
         freed: Condvar::new(),
         rungs: Mutex::new(Rungs::read(plan, store)?),
         summary: Mutex::new(summary),
@@ -149,7 +153,7 @@ pub fn run(
 }
 
 /// The order in which trials have their turn: every variant its first seed before any its second, else that of the plan.
-fn in_turn(plan: &Plan, pending: &[&Trial]) -> Vec<QueuedTrial> {
+fn in_turn(plan: &Plan, sharing: Sharing, pending: &[&Trial]) -> Vec<QueuedTrial> {
     let mut seeds: BTreeMap<&str, usize> = BTreeMap::new();
     let mut ranks = Vec::with_capacity(plan.trials.len());
     for trial in &plan.trials {
@@ -157,7 +161,8 @@ fn in_turn(plan: &Plan, pending: &[&Trial]) -> Vec<QueuedTrial> {
         ranks.push(*rank);
         *rank += 1;
     }
-    let queued = |t: &&Trial| QueuedTrial { index: t.index, id: t.id.clone(), stage: t.stage.clone() };
+    let stage = |t: &Trial| sharing.stage_of(t).cloned();
+    let queued = |t: &&Trial| QueuedTrial { index: t.index, id: t.id.clone(), stage: stage(t) };
     let mut queue: Vec<QueuedTrial> = pending.iter().map(queued).collect();
     queue.sort_by_key(|t| (ranks[t.index], t.index));
     queue
@@ -176,12 +181,17 @@ pub fn stage_is_done(store: &RunStore, plan: &Plan, id: &StageId) -> bool {
 }
 
 /// Epochs to be trained, shared stages counted once.
-fn epochs_ahead(plan: &Plan, pending: &[&Trial], stage_done: impl Fn(&StageId) -> bool) -> usize {
+fn epochs_ahead(
+    plan: &Plan,
+    sharing: Sharing,
+    pending: &[&Trial],
+    stage_done: impl Fn(&StageId) -> bool,
+) -> usize {
     let mut stages: BTreeMap<&StageId, usize> = BTreeMap::new();
     let mut epochs = 0;
     for trial in pending {
         epochs += trial.config.training.epochs;
-        if let Some(stage) = trial.stage.as_ref().and_then(|id| stage_of(plan, id)) {
+        if let Some(stage) = sharing.stage_of(trial).and_then(|id| stage_of(plan, id)) {
             epochs -= stage.epochs;
             let cost = if stage_done(&stage.id) { 0 } else { stage.epochs };
             stages.insert(&stage.id, cost);
@@ -273,7 +283,7 @@ fn run_trial(
     };
     let label = TaskLabel { id: trial.id.to_string(), text, is_stage: false };
     let dir = shared.store.trial_dir(&trial.id);
-    let stage_dir = trial.stage.as_ref().map(|s| shared.store.stage_dir(s));
+    let stage_dir = shared.options.sharing.stage_of(trial).map(|s| shared.store.stage_dir(s));
     let task = task(shared, slot, TaskKind::Trial, &label.id, dir, stage_dir, &trial.config)?;
     let job = Job { task, label, trial: Some(trial) };
     let started = Instant::now();
@@ -423,7 +433,7 @@ mod tests {
             path: PathBuf::new(),
         };
         let pending: Vec<&Trial> = plan.trials.iter().filter(|t| t.index != 4).collect();
-        let order: Vec<usize> = in_turn(&plan, &pending).iter().map(|t| t.index).collect();
+        let order: Vec<usize> = in_turn(&plan, Sharing::Stages, &pending).iter().map(|t| t.index).collect();
         assert_eq!(order, [0, 2, 1, 3, 5]);
     }
 }

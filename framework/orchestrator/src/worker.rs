@@ -73,7 +73,7 @@ impl WorkerProcess {
     ) -> Result<Self, OrchestratorError> {
         let failed = |source| OrchestratorError::Spawn { binary: binary.to_owned(), source };
         let mut child = Command::new(binary)
-            .arg("worker")
+            .args(["worker", "--parent", &std::process::id().to_string()])
             .env("RAYON_NUM_THREADS", threads.to_string())
             .envs(messages.filter.iter().map(|filter| ("FOVEA_LOG", filter)))
             .stdin(Stdio::piped())
