@@ -12,6 +12,7 @@ mod grammar;
 mod harness;
 mod keeping;
 mod localize;
+mod memory;
 mod orphans;
 mod resume;
 mod running;

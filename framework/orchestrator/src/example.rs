@@ -1,6 +1,6 @@
 //! Small plans for tests.
 
-use fovea_plan::{RunConfig, Trial, TrialConfig};
+use fovea_plan::{PerDevice, RunConfig, Trial, TrialConfig};
 use fovea_records::{StageId, TrialId};
 use serde_json::json;
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub(crate) fn run_config() -> RunConfig {
         threads: 0,
         tensorboard: false,
         devices: Vec::new(),
-        per_device: 1,
+        per_device: PerDevice::Count(1),
         retries: 0,
         retry_delay: Duration::ZERO,
         timeout: None,

@@ -7,6 +7,7 @@
 //! - [`history`]: how long finished trials took; [`estimate`](mod@estimate): how long those of a plan will.
 //! - [`survey`]: runs in a folder; [`dossier`]: all there is to know of one trial; [`gc`]: what of them can be deleted.
 //! - [`worker`]: [`WorkerProcess`](worker::WorkerProcess), one child; [`mod@slots`]: who works where.
+//! - `admission`: how many of them are on a device, by what [`memory`] tells of it.
 //! - [`stderr`]: what a worker says beside its events.
 //! - [`sharing`]: whether trials share a prefix of training, and what that saves.
 //! - [`queue`]: which task is next; [`limits`]: how long it may take, and when it is tried again;
@@ -16,6 +17,7 @@
 //! The orchestrator never computes, a worker never schedules. No Burn here.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
+mod admission;
 mod attempt;
 pub mod changes;
 pub mod dossier;
@@ -27,6 +29,7 @@ pub mod gc;
 pub mod history;
 pub mod ledger;
 pub mod limits;
+pub mod memory;
 pub mod prune;
 pub mod queue;
 mod recorder;

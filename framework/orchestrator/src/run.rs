@@ -1,7 +1,9 @@
 //! A whole run. The main function is [`run`].
 
+use crate::admission::{Admission, Permit};
 use crate::attempt::{Job, LOOK, attempt};
 use crate::limits::Retries;
+use crate::memory::NvidiaSmi;
 use crate::prune::Rungs;
 use crate::queue::{Next, Queue, QueuedTrial};
 use crate::select::Selection;
@@ -20,7 +22,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// What the orchestrator needs beside the plan.
@@ -52,6 +54,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) store: &'a RunStore,
     pub(crate) options: &'a RunOptions,
     pub(crate) retries: Retries,
+    pub(crate) admission: Arc<Admission>,
     queue: Mutex<Queue>,
     freed: Condvar,
     rungs: Mutex<Option<Rungs>>,
@@ -119,11 +122,13 @@ pub fn run(
     }
     let (version, pending_count) = (options.version.clone(), pending.len());
     store.journal(&JournalEntry::RunStarted { time: now(), version, pending: pending_count, done })?;
+    let slots = slots(&plan.run, plan.device, options.jobs, pending.len());
     let shared = Shared {
         plan,
         store,
         options,
         retries: Retries::of(&plan.run),
+        admission: Admission::start(&slots, plan.run.per_device, Box::new(NvidiaSmi)),
         queue: Mutex::new(Queue::new(in_turn(plan, options.sharing, &pending), has_checkpoint)),
         freed: Condvar::new(),
         rungs: Mutex::new(Rungs::read(plan, store)?),
@@ -133,7 +138,7 @@ pub fn run(
         failed_fast: AtomicBool::new(false),
     };
     std::thread::scope(|scope| {
-        for slot in slots(&plan.run, plan.device, options.jobs, pending.len()) {
+        for slot in slots {
             let shared = &shared;
             scope.spawn(move || {
                 if let Err(error) = serve_slot(shared, &slot) {
@@ -203,23 +208,35 @@ fn epochs_ahead(
 /// One slot: takes tasks until there are none.
 fn serve_slot(shared: &Shared<'_>, slot: &Slot) -> Result<(), OrchestratorError> {
     let mut worker: Option<WorkerProcess> = None;
+    let mut permit: Option<Permit<'_>> = None;
     loop {
-        let next = {
-            let mut queue = held(&shared.queue);
-            loop {
-                if shared.stopping() {
-                    return Ok(());
-                }
-                match queue.take() {
-                    // A stop comes from outside, without a word to the condition variable.
-                    Next::Wait => {
-                        let woken = shared.freed.wait_timeout(queue, LOOK);
-                        queue = woken.unwrap_or_else(PoisonError::into_inner).0;
-                    }
-                    next => break next,
-                }
-            }
+        if shared.stopping() {
+            return Ok(());
+        }
+        for message in shared.admission.news() {
+            shared.tell(Update::Admission { message });
+        }
+        permit = permit.filter(|permit| shared.admission.may_stay(permit));
+        if permit.is_none() {
+            // Its memory is for whoever was let in; and so is its permit, which is gone.
+            worker = None;
+            permit = shared.admission.enter(slot.device);
+        }
+        let mut queue = held(&shared.queue);
+        let next = match permit {
+            Some(_) => queue.take(),
+            None if queue.is_empty() => Next::Nothing,
+            None => Next::Wait,
         };
+        if next == Next::Wait {
+            if shared.admission.is_by_memory() {
+                (permit, worker) = (None, None);
+            }
+            // A stop comes from outside, without a word to the condition variable.
+            drop(shared.freed.wait_timeout(queue, LOOK));
+            continue;
+        }
+        drop(queue);
         match next {
             Next::Nothing | Next::Wait => return Ok(()),
             Next::Stage(id) => run_stage(shared, slot, &mut worker, &id)?,

@@ -92,6 +92,11 @@ impl WorkerProcess {
         Ok(Self { child, stdin, events: read_events(stdout), stderr })
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What the worker says on stderr from now on goes to `log`.
     pub fn log_to(&self, log: File) {
         self.stderr.switch(log);
