@@ -5,12 +5,14 @@ use crate::experiment::Experiment;
 use crate::progress::{Detail, Progress};
 use crate::signals::stop_on_signals;
 use crate::{Failure, Outcome, plan, report};
+use fovea_orchestrator::memory::NvidiaSmi;
 use fovea_orchestrator::{
     OrchestratorError, RunOptions, RunSummary, Selection, Shard, Sharing, WorkerMessages,
 };
 use fovea_plan::Plan;
 use fovea_records::RunStore;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Arguments of `fovea run`.
 #[derive(clap::Args)]
@@ -61,6 +63,7 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages) -> Outcome {
         jobs: args.jobs.map(usize::from),
         fail_fast: args.fail_fast,
         sharing: if args.no_sharing { Sharing::Nothing } else { Sharing::Stages },
+        memory: Arc::new(NvidiaSmi),
         stop: stop_on_signals()?,
         messages,
     };

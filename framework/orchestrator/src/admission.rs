@@ -41,7 +41,7 @@ struct Place {
 #[derive(Debug)]
 pub(crate) struct Admission {
     places: Vec<Mutex<Place>>,
-    meter: Option<Box<dyn GpuMemory>>,
+    meter: Option<Arc<dyn GpuMemory>>,
     news: Mutex<Vec<String>>,
 }
 
@@ -60,7 +60,7 @@ impl Drop for Permit<'_> {
 
 impl Admission {
     /// For these slots. With `auto`, a thread of its own looks at the memory for as long as this lives.
-    pub(crate) fn start(slots: &[Slot], per_device: PerDevice, meter: Box<dyn GpuMemory>) -> Arc<Self> {
+    pub(crate) fn start(slots: &[Slot], per_device: PerDevice, meter: Arc<dyn GpuMemory>) -> Arc<Self> {
         let admission = Arc::new(Self::new(slots, (per_device == PerDevice::Auto).then_some(meter)));
         if admission.meter.is_some() {
             let watched = Arc::downgrade(&admission);
@@ -70,7 +70,7 @@ impl Admission {
     }
 
     /// Without a meter everybody may begin.
-    fn new(slots: &[Slot], meter: Option<Box<dyn GpuMemory>>) -> Self {
+    fn new(slots: &[Slot], meter: Option<Arc<dyn GpuMemory>>) -> Self {
         let mut devices: Vec<DeviceRequest> = Vec::new();
         for slot in slots {
             if !devices.contains(&slot.device) {
@@ -245,6 +245,13 @@ pub(crate) fn is_out_of_memory(message: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::example::{plan, run_config, trial};
+    use crate::{RunOptions, Selection, Sharing, Stop, Update, WorkerMessages};
+    use fovea_plan::{RunConfig, Trial};
+    use fovea_records::RunStore;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::PathBuf;
 
     /// Answers what it was told to.
     #[derive(Clone, Debug, Default)]
@@ -264,7 +271,7 @@ mod tests {
 
     fn admission() -> (Admission, Told) {
         let told = Told::default();
-        (Admission::new(&slots(), Some(Box::new(told.clone()))), told)
+        (Admission::new(&slots(), Some(Arc::new(told.clone()))), told)
     }
 
     fn tell(told: &Told, processes: &[(u32, u64)]) {
@@ -344,5 +351,68 @@ mod tests {
             assert!(is_out_of_memory(text), "{text}");
         }
         assert!(!is_out_of_memory("the worker process died (signal: 9)"));
+    }
+    /// What a worker wrote down as its process id is what it has memory under.
+    #[derive(Debug)]
+    struct Noted(PathBuf);
+
+    impl GpuMemory for Noted {
+        fn read(&self, _: DeviceRequest) -> Result<MemoryUse, String> {
+            let pid = fs::read_to_string(&self.0).map_err(|e| e.to_string())?;
+            let pid = pid.trim().parse().map_err(|_| "not written yet".to_owned())?;
+            Ok(MemoryUse { total: 10_000, processes: vec![(pid, 3000)] })
+        }
+    }
+
+    /// Runs out of memory wherever another one is at work.
+    const WORKER: &str = r#"#!/bin/sh
+cd "$(dirname "$0")"
+while read -r task; do
+    if mkdir busy; then
+        echo $$ > pid
+        echo '{"event":"epoch","epoch":1,"epochs":1,"loss":1,"cross_entropy":1,"explanation":1,"skipped":0,"accuracy":1,"learning_rate":1,"seconds":1,"images_per_second":1}'
+        sleep 1
+        rmdir busy
+        echo '{"event":"finished","train_seconds":1,"eval_seconds":1}'
+    else
+        echo '{"event":"panicked","message":"CUDA_ERROR_OUT_OF_MEMORY"}'
+        exit
+    fi
+done
+"#;
+
+    #[test]
+    fn a_trial_that_finds_no_memory_waits_for_its_turn_and_does_not_fail() {
+        let dir = tempfile::tempdir().unwrap();
+        let binary = dir.path().join("worker");
+        fs::write(&binary, WORKER).unwrap();
+        fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+        let trials = (0..4).map(|index| Trial { index, ..trial("a", index as u64, None) }).collect();
+        let run = RunConfig { per_device: PerDevice::Auto, ..run_config() };
+        let plan = plan(run, trials);
+        let options = RunOptions {
+            binary,
+            base_dir: dir.path().to_owned(),
+            version: String::new(),
+            messages: WorkerMessages::default(),
+            selection: Selection::default(),
+            jobs: Some(3),
+            fail_fast: true,
+            sharing: Sharing::default(),
+            memory: Arc::new(Noted(dir.path().join("pid"))),
+            stop: Stop::default(),
+        };
+        let mut news = Vec::new();
+        let mut observer = |update| {
+            if let Update::Admission { message } = update {
+                news.push(message);
+            }
+        };
+        let summary =
+            crate::run(&plan, &RunStore::new(dir.path().join("run")), &options, &mut observer).unwrap();
+        assert_eq!((summary.done, summary.failed, summary.left), (4, Vec::new(), 0), "{news:?}");
+        assert!(!summary.crashes.is_empty() && run_config().retries == 0, "they were more than fit");
+        assert!(news[0].contains("3 workers at a time: each needs 3000 MiB"), "{news:?}");
+        assert!(news.iter().any(|line| line.contains("out of memory; one worker at a time")), "{news:?}");
     }
 }

@@ -3,7 +3,7 @@
 use crate::admission::{Admission, Permit};
 use crate::attempt::{Job, LOOK, attempt};
 use crate::limits::Retries;
-use crate::memory::NvidiaSmi;
+use crate::memory::GpuMemory;
 use crate::prune::Rungs;
 use crate::queue::{Next, Queue, QueuedTrial};
 use crate::select::Selection;
@@ -44,6 +44,8 @@ pub struct RunOptions {
     pub fail_fast: bool,
     /// Whether trials share a prefix of training.
     pub sharing: Sharing,
+    /// Who tells what memory workers need, where that decides how many there are.
+    pub memory: Arc<dyn GpuMemory>,
     /// How others ask the run to stop.
     pub stop: Stop,
 }
@@ -128,7 +130,7 @@ pub fn run(
         store,
         options,
         retries: Retries::of(&plan.run),
-        admission: Admission::start(&slots, plan.run.per_device, Box::new(NvidiaSmi)),
+        admission: Admission::start(&slots, plan.run.per_device, Arc::clone(&options.memory)),
         queue: Mutex::new(Queue::new(in_turn(plan, options.sharing, &pending), has_checkpoint)),
         freed: Condvar::new(),
         rungs: Mutex::new(Rungs::read(plan, store)?),
@@ -424,31 +426,14 @@ fn record_end(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example::{run_config, trial};
-    use fovea_plan::DeviceRequest;
+    use crate::example::{plan, run_config, trial};
 
     #[test]
     fn every_variant_has_its_first_seed_before_any_its_second() {
         // A grid whose last axis is the seed, as most are; variant `c` is done with its first seed.
         let grid = ["a", "b", "c"].into_iter().flat_map(|v| [7, 8].map(|seed| trial(v, seed, None)));
         let trials: Vec<Trial> = grid.enumerate().map(|(index, t)| Trial { index, ..t }).collect();
-        let plan = Plan {
-            name: "x".into(),
-            question: None,
-            device: DeviceRequest::Cpu,
-            run: run_config(),
-            smoke: false,
-            axes: Vec::new(),
-            label_axes: Vec::new(),
-            baseline: None,
-            references: Vec::new(),
-            trials,
-            excluded: Vec::new(),
-            stages: Vec::new(),
-            command: String::new(),
-            source: String::new(),
-            path: PathBuf::new(),
-        };
+        let plan = plan(run_config(), trials);
         let pending: Vec<&Trial> = plan.trials.iter().filter(|t| t.index != 4).collect();
         let order: Vec<usize> = in_turn(&plan, Sharing::Stages, &pending).iter().map(|t| t.index).collect();
         assert_eq!(order, [0, 2, 1, 3, 5]);
