@@ -42,25 +42,36 @@ fn a_device_has_as_many_workers_as_the_first_ones_memory_allows() {
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", script.parent().unwrap().display(), std::env::var("PATH").unwrap());
     workspace.write("small.toml", format!("{SMALL}\n[axes]\nseed = [0, 1, 2, 3]\n"));
-    let run = |name: &str, need: &str, epochs: &str| {
+    let run = |name: &str, need: &str, epochs: &str, only: &str| {
         let (dir, epochs) = (format!("run.dir=runs/{name}"), format!("training.epochs={epochs}"));
-        let args = ["run", "small.toml", "--jobs", "3", "device=auto", "run.per_device=auto", &dir, &epochs];
+        let args = [
+            "run",
+            "small.toml",
+            "--jobs",
+            "3",
+            "device=auto",
+            "run.per_device=auto",
+            &dir,
+            &epochs,
+            "--only",
+            only,
+        ];
         let mut command = workspace.command(&args);
         command.env("PATH", &path).env("NEED", need).env("CUDA_VISIBLE_DEVICES", "5");
         crate::harness::Ran::of(command.output().unwrap()).ok().stderr
     };
 
-    let said = run("three", "3000", "80");
+    let said = run("three", "3000", "60", "seed");
     assert!(said.contains("auto: 3 workers at a time: each needs 3000 MiB of 10000"), "{said}");
     let asked = fs::read_to_string(workspace.path().join("asked")).unwrap();
     assert!(asked.lines().all(|line| line.starts_with("-i 5 --query-")), "{asked}");
     assert_eq!(together(&workspace.run("three")), (3, 3));
 
-    let said = run("one", "4600", "4");
+    let said = run("one", "4600", "4", "seed");
     assert_eq!(together(&workspace.run("one")), (1, 1), "{said}");
 
     // Nobody tells what the worker needs.
-    let said = run("unknown", "[N/A]", "60");
+    let said = run("unknown", "[N/A]", "80", "seed 0");
     assert!(said.contains("stays at one worker: nvidia-smi does not list the worker"), "{said}");
     assert_eq!(together(&workspace.run("unknown")), (1, 1));
 }

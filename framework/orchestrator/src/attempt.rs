@@ -102,7 +102,7 @@ fn once(
         {
             hopeless.get_or_init(|| why);
         }
-        if has_shown_its_need(event) {
+        if job.trial.is_some() && has_shown_its_need(event) {
             shared.admission.is_warm(slot.device);
         }
         recorder.event(event);
@@ -123,12 +123,12 @@ fn once(
     Ok(end)
 }
 
-/// Whether a worker that says this has done what needs the most memory: training with an explanation, or, where there
+/// Whether a worker that says this of a trial has done what needs the most memory: training with an explanation, or, where there
 /// is none, everything.
 fn has_shown_its_need(event: &TrialEvent) -> bool {
     match event {
         TrialEvent::Epoch(epoch) => epoch.explanation.is_some(),
-        TrialEvent::Finished { eval_seconds, .. } => *eval_seconds > 0.0,
+        TrialEvent::Finished { .. } => true,
         _ => false,
     }
 }
