@@ -147,8 +147,11 @@ pub(crate) fn results(store: &RunStore) -> BTreeMap<String, Vec<u8>> {
         files.insert(name, bytes);
     };
     let entries = |folder: &str| std::fs::read_dir(store.root().join(folder)).unwrap().flatten();
+    // A kill in the middle of a write leaves the temporary file; nobody reads it.
+    let is_whole = |file: &std::fs::DirEntry| !file.file_name().to_string_lossy().starts_with('.');
     // The table of trials has their times; as CSV it is read without them.
-    entries("tables").filter(|file| file.file_name() != "trials.parquet").for_each(|file| add(file.path()));
+    let tables = entries("tables").filter(|file| is_whole(file) && file.file_name() != "trials.parquet");
+    tables.for_each(|file| add(file.path()));
     for trial in entries("trials") {
         add(trial.path().join("metrics.jsonl"));
         add(trial.path().join("predictions.jsonl"));

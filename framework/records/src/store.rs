@@ -392,7 +392,10 @@ impl RunStore {
 /// Whether a file of a trial is a result of it. What is there for whoever watches may go at any time.
 fn is_artefact(name: &str) -> bool {
     let watched = name.starts_with("progress.json") || name.starts_with("tensorboard/");
-    name != "DONE.json" && !watched && crate::attempts::attempt_of(name).is_none()
+    // What was being written when a process was killed.
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let is_torn = file.starts_with('.') && file.ends_with(".tmp");
+    name != "DONE.json" && !watched && !is_torn && crate::attempts::attempt_of(name).is_none()
 }
 
 /// Takes the exclusive lock if it is free. Whoever asks who holds a run has its lock for a moment, so a second look
