@@ -101,7 +101,7 @@ enum Command {
     Bench(bench::Args),
     /// Do tasks from stdin (started by `fovea run`).
     #[command(hide = true)]
-    Worker,
+    Worker(worker::Args),
     /// Load a library and print what it says of itself (started before a library is loaded).
     #[command(hide = true, name = fovea_host::probe::SUBCOMMAND)]
     PluginProbe { file: PathBuf },
@@ -127,7 +127,7 @@ fn dispatch(command: Command, messages: WorkerMessages, paths: &[PathBuf], regis
         Command::Export(args) => export::main(&args, registry),
         Command::Plugin(args) => plugin::main(&args, registry),
         Command::Bench(args) => bench::main(&args, registry),
-        Command::Worker => worker::main(registry),
+        Command::Worker(args) => worker::main(&args, registry),
         Command::PluginProbe { file } => {
             fovea_host::probe::report(&file);
             Ok(Exit::Success)

@@ -53,7 +53,7 @@ impl Libraries {
             | Command::Logs(_)
             | Command::Report(_)
             | Command::PluginProbe { .. }
-            | Command::Worker => return Ok(libraries),
+            | Command::Worker(_) => return Ok(libraries),
         };
         libraries.load(&asked, paths)?;
         Ok(libraries)

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod bits;
+mod chaos;
 mod data;
 mod errors;
 mod experiment;
@@ -12,9 +13,12 @@ mod graph;
 mod harness;
 mod keeping;
 mod localize;
+mod memory;
+mod orphans;
 mod plugin_new;
 mod plugins;
 mod resume;
 mod running;
+mod sharing;
 mod sweep;
 mod watching;

@@ -38,6 +38,7 @@ mod labels;
 mod layers;
 mod origins;
 mod overrides;
+mod per_device;
 pub mod plan;
 mod plugins;
 mod points;
@@ -66,6 +67,7 @@ pub use config::{
 pub use effective::{Effective, Origins, effective};
 pub use errors::{Location, PlanError, PlanErrors};
 pub use overrides::Overrides;
+pub use per_device::PerDevice;
 pub use plan::{Excluded, Plan, RunConfig, Stage, Trial, load};
 pub use plugins::{AskedPath, PluginsConfig, plugins};
 pub use schema::schema;
