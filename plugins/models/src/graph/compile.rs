@@ -112,7 +112,13 @@ struct Compiler {
 
 impl Compiler {
     /// The node that a list of layers ends in. `None`: there is an issue somewhere, which has been noted.
-    fn list(&mut self, layers: &[LayerSpec], input: Option<usize>, place: &Place, names: &Names) -> Option<usize> {
+    fn list(
+        &mut self,
+        layers: &[LayerSpec],
+        input: Option<usize>,
+        place: &Place,
+        names: &Names,
+    ) -> Option<usize> {
         let mut scope = Scope { input, previous: input, ..Scope::default() };
         for (index, layer) in layers.iter().enumerate() {
             let position = place.key(&index.to_string()).position();
@@ -198,7 +204,13 @@ impl Compiler {
         None
     }
 
-    fn residual(&mut self, block: &Residual, input: Option<usize>, place: &Place, name: &str) -> Option<usize> {
+    fn residual(
+        &mut self,
+        block: &Residual,
+        input: Option<usize>,
+        place: &Place,
+        name: &str,
+    ) -> Option<usize> {
         if block.body.is_empty() {
             self.issues.push(place.issue("`body` needs at least one layer"));
             return None;
@@ -209,7 +221,11 @@ impl Compiler {
         let (body, shortcut) = (body?, shortcut?);
         let (a, b) = (self.nodes[body].shape, self.nodes[shortcut].shape);
         if a != b {
-            let advice = if block.shortcut.is_empty() { ": give it a `shortcut` that ends in the same shape" } else { "" };
+            let advice = if block.shortcut.is_empty() {
+                ": give it a `shortcut` that ends in the same shape"
+            } else {
+                ""
+            };
             let text = format!("its body ends in {}, its shortcut in {}{advice}", a.words(), b.words());
             self.issues.push(place.issue(text));
             return None;
@@ -219,7 +235,11 @@ impl Compiler {
 
     fn repeat(&mut self, block: &Repeat, input: Option<usize>, place: &Place, name: &str) -> Option<usize> {
         if block.body.is_empty() || block.times == 0 {
-            let what = if block.body.is_empty() { "`body` needs at least one layer" } else { "`times` must be at least 1" };
+            let what = if block.body.is_empty() {
+                "`body` needs at least one layer"
+            } else {
+                "`times` must be at least 1"
+            };
             self.issues.push(place.issue(what));
             return None;
         }
@@ -373,7 +393,9 @@ impl Compiler {
             Op::Dropout(dropout) => (Operation::Dropout { probability: dropout.p }, shapes[0]),
             Op::Add => {
                 if shapes.iter().any(|shape| *shape != shapes[0]) {
-                    return Err(Refusal::new(format!("adds what is of unlike shapes: {}", list(shapes))).sized());
+                    return Err(
+                        Refusal::new(format!("adds what is of unlike shapes: {}", list(shapes))).sized()
+                    );
                 }
                 (Operation::Add, shapes[0])
             }
@@ -389,7 +411,9 @@ impl Compiler {
         let issue = match shape {
             Shape::Vector(_) if *per_class => return,
             Shape::Vector(width) => {
-                format!("{wanted}, not a vector of {width}: write `\"out\": \"classes\"` in the last linear layer")
+                format!(
+                    "{wanted}, not a vector of {width}: write `\"out\": \"classes\"` in the last linear layer"
+                )
             }
             Shape::Map { .. } => format!(
                 "{wanted}, not {}: end with global-avg-pool and `{{ \"op\": \"linear\", \"out\": \"classes\" }}`",
@@ -415,7 +439,8 @@ impl Compiler {
                 places.push(&node.place);
             }
         }
-        let unused: Vec<Issue> = places.iter().map(|place| place.issue("nothing takes what it gives")).collect();
+        let unused: Vec<Issue> =
+            places.iter().map(|place| place.issue("nothing takes what it gives")).collect();
         self.issues.extend(unused);
     }
 
@@ -425,7 +450,10 @@ impl Compiler {
         let mut issues = Vec::new();
         for node in self.nodes.iter().filter(|node| node.operation.parameters() > 0) {
             if let Some(first) = places.insert(&node.name, &node.place) {
-                let text = format!("its name in checkpoints, `{}`, is that of {first}; give it another id", node.name);
+                let text = format!(
+                    "its name in checkpoints, `{}`, is that of {first}; give it another id",
+                    node.name
+                );
                 issues.push(node.place.issue(text));
             }
         }
@@ -462,14 +490,19 @@ fn windows(sides: [usize; 2], kernel: usize, stride: usize, padding: usize) -> R
     if padded.iter().any(|side| *side < kernel) {
         let with = if padding > 0 { format!(" with padding {padding}") } else { String::new() };
         let [h, w] = sides;
-        return Err(Refusal::new(format!("its kernel of {kernel}x{kernel} is larger than its input of {h}x{w}{with}")).sized());
+        return Err(Refusal::new(format!(
+            "its kernel of {kernel}x{kernel} is larger than its input of {h}x{w}{with}"
+        ))
+        .sized());
     }
     Ok(padded.map(|side| (side - kernel) / stride + 1))
 }
 
 /// Maps of one size one after the other by channel, or vectors.
 fn concatenated(shapes: &[Shape]) -> Result<Shape, Refusal> {
-    let refusal = || Refusal::new(format!("cannot put together {}: all must be maps of one size or vectors", list(shapes)));
+    let refusal = || {
+        Refusal::new(format!("cannot put together {}: all must be maps of one size or vectors", list(shapes)))
+    };
     let mut total = shapes[0];
     for shape in &shapes[1..] {
         total = match (total, *shape) {

@@ -4,10 +4,10 @@
 //! the forward graph. Grad-CAM wants the mean of the gradient over space, and pooling preserves its sum: behind a
 //! pooling the sums by channel are enough, and only sums can be known without the places of the maxima.
 
+use super::activation::Activation;
 use super::blueprint::{Node, Operation, Shape};
 use super::compile::Compiled;
 use super::issue::{Issue, Place};
-use super::activation::Activation;
 
 /// In which form the gradient with respect to a node's output is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,10 @@ fn default_layer(nodes: &[Node]) -> Result<usize, Issue> {
         [map] => Ok(*map),
         maps => {
             let names: Vec<String> = maps.iter().map(|&map| format!("`{}`", nodes[map].name)).collect();
-            let text = format!("the head takes several maps, {}: say with `cam` which is explained", names.join(", "));
+            let text = format!(
+                "the head takes several maps, {}: say with `cam` which is explained",
+                names.join(", ")
+            );
             Err(Place::default().issue(text))
         }
     }
@@ -98,7 +101,9 @@ fn need(node: &Node, wanted: &[Need]) -> Result<Need, &'static str> {
         Operation::Input | Operation::Activation(Activation::Identity) => Ok(wanted[0]),
         Operation::MaxPool { .. } | Operation::AvgPool { .. } | Operation::AdaptiveAvgPool { .. } => {
             if full {
-                Err("only the sum of a gradient is known behind a pooling, and a layer between it and the CAM layer needs all of it")
+                Err(
+                    "only the sum of a gradient is known behind a pooling, and a layer between it and the CAM layer needs all of it",
+                )
             } else {
                 Ok(wanted[0])
             }

@@ -30,7 +30,9 @@ impl GraphHead {
     fn size(&self, node: usize) -> [usize; 2] {
         match self.traces.get(&node) {
             Some(Trace::Size(size)) => *size,
-            _ => unreachable!("the pass forward keeps the sizes of maps that are pooled, flattened or explained"),
+            _ => unreachable!(
+                "the pass forward keeps the sizes of maps that are pooled, flattened or explained"
+            ),
         }
     }
 

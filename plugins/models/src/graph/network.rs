@@ -251,7 +251,9 @@ impl Graph {
 /// Written by hand, since the names of a graph's layers are not those of fields.
 impl Module for Graph {
     fn collect_devices(&self, devices: Vec<Device>) -> Vec<Device> {
-        self.layers.iter().fold(devices, |devices, named| each!(&named.layer, m => m.collect_devices(devices)))
+        self.layers
+            .iter()
+            .fold(devices, |devices, named| each!(&named.layer, m => m.collect_devices(devices)))
     }
 
     fn fork(self, device: &Device) -> Self {

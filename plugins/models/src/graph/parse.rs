@@ -146,7 +146,9 @@ impl Reader {
         inputs.unwrap_or_else(|| {
             self.issues.push(place.issue(match op.arity {
                 Arity::One => "`input` must be the id of a layer",
-                Arity::Several => "`inputs` must be a list of two or more ids of layers (`previous`: the layer before)",
+                Arity::Several => {
+                    "`inputs` must be a list of two or more ids of layers (`previous`: the layer before)"
+                }
             }));
             Vec::new()
         })

@@ -97,11 +97,7 @@ const fn op(
     OpInfo { name, summary, arity: Arity::One, keys, read: Read::Keys(read) }
 }
 
-const fn plain(
-    name: &'static str,
-    summary: &'static str,
-    read: fn(Value) -> Result<Op, String>,
-) -> OpInfo {
+const fn plain(name: &'static str, summary: &'static str, read: fn(Value) -> Result<Op, String>) -> OpInfo {
     op(name, summary, NoKeys::json_schema, read)
 }
 
@@ -125,7 +121,10 @@ impl OpInfo {
     /// Its own keys.
     pub(super) fn own_keys(&self) -> Vec<String> {
         let schema = (self.keys)(&mut SchemaGenerator::default());
-        schema.get("properties").and_then(Value::as_object).map_or_else(Vec::new, |p| p.keys().cloned().collect())
+        schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .map_or_else(Vec::new, |p| p.keys().cloned().collect())
     }
 
     /// All keys of a layer of this operation.
@@ -137,7 +136,9 @@ impl OpInfo {
     fn schema(&self, generator: &mut SchemaGenerator) -> Value {
         let mut schema = (self.keys)(generator).to_value();
         let inputs = match self.arity {
-            Arity::One => json!({ "type": "string", "description": "Id of its input; default: the layer before." }),
+            Arity::One => {
+                json!({ "type": "string", "description": "Id of its input; default: the layer before." })
+            }
             Arity::Several => json!({
                 "type": "array", "items": { "type": "string" }, "minItems": 2,
                 "description": "Ids of its inputs; `previous` is the layer before.",
@@ -145,7 +146,10 @@ impl OpInfo {
         };
         let mut properties = Map::from_iter([
             ("op".to_owned(), json!({ "type": "string", "const": self.name, "description": self.summary })),
-            ("id".to_owned(), json!({ "type": "string", "description": "What others call it, and its name in state dicts." })),
+            (
+                "id".to_owned(),
+                json!({ "type": "string", "description": "What others call it, and its name in state dicts." }),
+            ),
             (self.arity.key().to_owned(), inputs),
         ]);
         if let Some(Value::Object(own)) = schema.get_mut("properties") {
