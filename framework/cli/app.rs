@@ -2,6 +2,7 @@
 
 use crate::{Cli, Failure, dispatch, exit::Exit, log};
 use clap::Parser;
+use fovea_api::registry::{Entry, Origin};
 use fovea_api::{PluginError, Registry};
 use std::process::ExitCode;
 
@@ -47,7 +48,9 @@ impl App {
         let mut added = Registry::new();
         add(&mut added);
         for entry in added.entries() {
-            self.conflicts.extend(self.registry.register(entry.clone()).err());
+            let mut entry: Entry = entry.clone();
+            entry.origin = Origin::InProcess;
+            self.conflicts.extend(self.registry.register(entry).err());
         }
         self
     }
@@ -63,7 +66,7 @@ impl App {
         };
         usable
             .and_then(|()| log::init(cli.verbose))
-            .and_then(|messages| dispatch(cli.command, messages, &self.registry))
+            .and_then(|messages| dispatch(cli.command, messages, &cli.plugin_path, &self.registry))
             .unwrap_or_else(|failure| {
                 eprintln!("{}", failure.message);
                 failure.exit

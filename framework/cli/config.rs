@@ -12,7 +12,7 @@ use fovea_plan::Origins;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    experiment: Experiment,
+    pub(crate) experiment: Experiment,
     /// Say of each value where it comes from: default, file and line, environment or command line.
     #[arg(long)]
     origins: bool,

@@ -60,6 +60,16 @@ struct DemoArgs {
     size: usize,
 }
 
+impl Args {
+    /// The experiment whose data are checked.
+    pub(crate) fn experiment(&self) -> Option<&Experiment> {
+        match &self.what {
+            What::Check(args) => Some(&args.experiment),
+            What::Demo(_) => None,
+        }
+    }
+}
+
 pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     match &args.what {
         What::Check(args) => check(args, registry),

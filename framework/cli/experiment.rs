@@ -29,6 +29,11 @@ const SMOKE_TREE: &str = "runs/.cache/smoke/RIVAL10";
 const SMOKE: Rival10Demo = Rival10Demo { train: 160, test: 40, size: 64 };
 
 impl Experiment {
+    /// The experiment as it stands in its file.
+    pub(crate) fn new(file: PathBuf) -> Self {
+        Self { file, overrides: Vec::new(), smoke: false }
+    }
+
     /// What the environment and the command line change.
     pub(crate) fn overrides(&self) -> Overrides {
         Overrides::from_process(self.smoke, self.overrides.clone())

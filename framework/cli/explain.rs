@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of `fovea explain`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Model by name, as `fovea plugins` lists it.
+    /// Model by name, as `fovea plugin list` lists it.
     #[arg(long, required_unless_present = "trial")]
     model: Option<String>,
     /// Its weights: a PyTorch checkpoint (.pth, .pt) or .safetensors, with torchvision's names.

@@ -15,6 +15,7 @@ mod export;
 mod foresee;
 mod gc;
 mod left;
+mod libraries;
 mod line;
 mod localize;
 mod log;
@@ -22,7 +23,7 @@ mod logs;
 mod ls;
 mod plan;
 mod plan_text;
-mod plugins;
+mod plugin;
 mod progress;
 mod report;
 mod run;
@@ -45,6 +46,8 @@ use fovea_api::Registry;
 use fovea_engine::EngineError;
 use fovea_orchestrator::WorkerMessages;
 use fovea_records::LookupError;
+use libraries::Libraries;
+use std::path::PathBuf;
 
 /// Does my classifier look at the object or at the background, and which way of training fixes it?
 #[derive(Parser)]
@@ -53,6 +56,9 @@ struct Cli {
     /// Show what the program does, on stderr; twice: in detail. `FOVEA_LOG=fovea_engine=debug` chooses by part.
     #[arg(short, long, action = ArgAction::Count, global = true)]
     verbose: u8,
+    /// Load plugins from this library or folder, too; may be given several times.
+    #[arg(long, global = true, value_name = "PATH")]
+    plugin_path: Vec<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -87,18 +93,24 @@ enum Command {
     Localize(localize::Args),
     /// Write the trained weights of a trial for PyTorch.
     Export(export::Args),
-    /// List the plugins: data sets, models, localizers, extractors, losses.
-    Plugins(plugins::Args),
+    /// List plugins (data sets, models, localizers, extractors, losses), or show one.
+    #[command(visible_alias = "plugins")]
+    Plugin(plugin::Args),
     /// Measure how fast something is.
     Bench(bench::Args),
     /// Do tasks from stdin (started by `fovea run`).
     #[command(hide = true)]
     Worker,
+    /// Load a library and print what it says of itself (started before a library is loaded).
+    #[command(hide = true, name = fovea_host::probe::SUBCOMMAND)]
+    PluginProbe { file: PathBuf },
 }
 
-fn dispatch(command: Command, messages: WorkerMessages, registry: &Registry) -> Outcome {
+fn dispatch(command: Command, messages: WorkerMessages, paths: &[PathBuf], registry: &Registry) -> Outcome {
+    let libraries = Libraries::of(&command, paths, registry)?;
+    let registry = &libraries.registry;
     match command {
-        Command::Run(args) => run::main(&args, messages, registry),
+        Command::Run(args) => run::main(&args, messages, &libraries),
         Command::Status(args) => status::main(&args),
         Command::Logs(args) => logs::main(&args),
         Command::Plan(args) => plan::main(&args, registry),
@@ -112,9 +124,13 @@ fn dispatch(command: Command, messages: WorkerMessages, registry: &Registry) -> 
         Command::Explain(args) => explain::main(&args, registry),
         Command::Localize(args) => localize::main(&args, registry),
         Command::Export(args) => export::main(&args, registry),
-        Command::Plugins(args) => plugins::main(&args, registry),
+        Command::Plugin(args) => plugin::main(&args, registry),
         Command::Bench(args) => bench::main(&args, registry),
         Command::Worker => worker::main(registry),
+        Command::PluginProbe { file } => {
+            fovea_host::probe::report(&file);
+            Ok(Exit::Success)
+        }
     }
 }
 

@@ -19,7 +19,7 @@ const RECORDS: &str = "boxes.json";
 /// Arguments of `fovea localize`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Localizer by name, as `fovea plugins` lists it.
+    /// Localizer by name, as `fovea plugin list` lists it.
     #[arg(long, default_value = "lost")]
     localizer: String,
     /// A key of the localizer's configuration, the value in JSON: `--set weights=dino.pth`,

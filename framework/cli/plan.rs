@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    experiment: Experiment,
+    pub(crate) experiment: Experiment,
     /// List every point that an `[[exclude]]` leaves out, not only how many.
     #[arg(long)]
     excluded: bool,

@@ -2,10 +2,10 @@
 
 use crate::exit::Exit;
 use crate::experiment::Experiment;
+use crate::libraries::Libraries;
 use crate::progress::{Detail, Progress};
 use crate::signals::stop_on_signals;
 use crate::{Failure, Outcome, plan, report};
-use fovea_api::Registry;
 use fovea_orchestrator::{OrchestratorError, RunOptions, RunSummary, Selection, Shard, WorkerMessages};
 use fovea_plan::Plan;
 use fovea_records::RunStore;
@@ -15,7 +15,7 @@ use std::path::Path;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    experiment: Experiment,
+    pub(crate) experiment: Experiment,
     /// Show nothing until the run ends: then the table, the report, and what failed.
     #[arg(short, long)]
     quiet: bool,
@@ -38,8 +38,8 @@ pub(crate) struct Args {
     fail_fast: bool,
 }
 
-pub(crate) fn main(args: &Args, messages: WorkerMessages, registry: &Registry) -> Outcome {
-    let mut plan = args.experiment.load(registry)?;
+pub(crate) fn main(args: &Args, messages: WorkerMessages, libraries: &Libraries) -> Outcome {
+    let mut plan = args.experiment.load(&libraries.registry)?;
     plan.run.tensorboard |= args.tensorboard;
     let selection = select(args, &plan)?;
     let devices = if plan.run.devices.is_empty() { vec![plan.device] } else { plan.run.devices.clone() };
@@ -57,6 +57,7 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages, registry: &Registry) -
         fail_fast: args.fail_fast,
         stop: stop_on_signals()?,
         messages,
+        plugins: libraries.for_tasks.clone(),
     };
     let store = RunStore::new(&plan.run.dir);
     let detail = if args.quiet { Detail::End } else { Detail::Live };

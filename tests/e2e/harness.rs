@@ -64,6 +64,8 @@ impl Workspace {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fovea"));
         command.args(args).current_dir(self.path()).env("FOVEA_CACHE_HOME", self.path().join("remembered"));
+        // Plugins of whoever runs the tests are none of theirs.
+        command.env("XDG_DATA_HOME", self.path().join("data-home")).env_remove("FOVEA_PLUGIN_PATH");
         command
     }
 

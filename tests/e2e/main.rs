@@ -11,6 +11,7 @@ mod grammar;
 mod harness;
 mod keeping;
 mod localize;
+mod plugins;
 mod resume;
 mod running;
 mod sweep;

@@ -348,7 +348,7 @@ impl Registry {
         if let Some(other) = self.entries.get(&key) {
             let plugin = format!("{} {}", entry.kind, entry.name);
             let message = format!(
-                "the name is taken: it is of the plugin {} and of the plugin {}; rename or leave out one",
+                "the name is taken by two plugins ({}; {}): rename one or leave it out",
                 other.origin, entry.origin
             );
             return Err(PluginError::new(plugin, message));

@@ -1,7 +1,7 @@
 //! The registry as the plan sees it. The main type is [`Catalog`].
 
 use fovea_api::Registry;
-use fovea_api::registry::{Entry, nearest};
+use fovea_api::registry::{Entry, Origin, nearest};
 use fovea_plan::{PluginCatalog, PluginConfig, PluginIssue, PluginKind};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -18,6 +18,20 @@ impl Catalog {
     #[must_use]
     pub fn new(registry: Registry, base_dir: PathBuf) -> Self {
         Self { registry, base_dir, read_files: true }
+    }
+
+    /// The fingerprint of a plugin that another one wraps (`inner` of `shuffled`), if it is one that is not built in:
+    /// those that are, the wrapping plugin knows itself.
+    fn wrapped(&self, kind: PluginKind, config: &Value) -> Option<String> {
+        let mut inner = config.get("inner")?.as_object()?.clone();
+        let name = inner.shift_remove("name")?;
+        let entry = self.registry.get(kind_of(kind), name.as_str()?).ok()?;
+        if entry.origin == Origin::BuiltIn {
+            return None;
+        }
+        // What is wrong with its table, the wrapping plugin says when it is built.
+        let resolve = if self.read_files { Entry::resolve } else { Entry::resolve_unread };
+        Some(resolve(entry, Value::Object(inner), &self.base_dir).ok()?.fingerprint)
     }
 
     /// Leaves data and weights unread: the plan is for looking at, its identities are not those of trials.
@@ -53,10 +67,14 @@ impl PluginCatalog for Catalog {
                 .map(|i| PluginIssue { path: i.path, message: i.message, suggestion: i.suggestion })
                 .collect::<Vec<_>>()
         })?;
+        let fingerprint = match self.wrapped(kind, &resolved.config) {
+            Some(inner) => format!("{} {inner}", resolved.fingerprint),
+            None => resolved.fingerprint,
+        };
         Ok(PluginConfig {
             name: name.to_owned(),
             config: resolved.config,
-            fingerprint: resolved.fingerprint,
+            fingerprint,
             paths: resolved.paths,
         })
     }

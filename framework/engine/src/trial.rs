@@ -10,9 +10,10 @@ use crate::objective::Objective;
 use crate::train::Trainer;
 use crate::{Emit, EngineError, schedule};
 use burn::optim::ModuleOptimizer;
+use burn::tensor::Tensor;
 use fovea_api::{
-    BoxExtractor, BuildContext, BuiltModel, DynClassifier, ExplanationLoss, Localizer, LossInputs,
-    ModelContext, Registry,
+    BBox, BoxExtractor, Boxes, BuildContext, BuiltModel, DynClassifier, Explanation, ExplanationLoss,
+    HeatmapView, ImageView, Localization, Localizer, LossInputs, ModelContext, PluginError, Registry,
 };
 use fovea_plan::{PluginConfig, TrialConfig};
 use fovea_records::{MetricRow, TaskKind, TrialEvent, WorkerTask, store};
@@ -30,6 +31,41 @@ struct Job<'a> {
     loss: Box<dyn ExplanationLoss>,
     emit: Emit<'a>,
     stop: &'a AtomicBool,
+}
+
+/// In place of the plugins that a warm-up by cross-entropy does not use.
+struct Unused;
+
+impl Unused {
+    fn error() -> PluginError {
+        PluginError::new("warm-up", "a stage was asked for explanations")
+    }
+}
+
+impl Localizer for Unused {
+    fn localize(&self, _: &[ImageView<'_>]) -> Result<Vec<Option<Localization>>, PluginError> {
+        Err(Self::error())
+    }
+}
+
+impl BoxExtractor for Unused {
+    fn hard(&self, _: &[HeatmapView<'_>]) -> Result<Vec<Option<BBox>>, PluginError> {
+        Err(Self::error())
+    }
+
+    fn extract(&self, _: Tensor<3>) -> Result<Boxes, PluginError> {
+        Err(Self::error())
+    }
+}
+
+impl ExplanationLoss for Unused {
+    fn inputs(&self) -> LossInputs {
+        LossInputs::Nothing
+    }
+
+    fn loss(&self, _: &Explanation) -> Result<Tensor<1>, PluginError> {
+        Err(Self::error())
+    }
 }
 
 /// A panic's payload: the task was asked to stop outside of training.
@@ -102,11 +138,19 @@ impl<'a> Job<'a> {
             base_dir: task.base_dir.clone(),
         };
         let model = registry.build_model(&config.model.name, settings(&config.model), &model)?;
-        let localizer =
-            registry.build_localizer(&config.localizer.name, settings(&config.localizer), &context)?;
-        let extractor =
-            registry.build_extractor(&config.extractor.name, settings(&config.extractor), &context)?;
-        let loss = registry.build_loss(&config.loss.name, settings(&config.loss), &context)?;
+        let (localizer, extractor, loss): (
+            Box<dyn Localizer>,
+            Box<dyn BoxExtractor>,
+            Box<dyn ExplanationLoss>,
+        ) = match task.kind {
+            // Nothing that they do could matter, so nothing that they do wrong may cost the trials that share it.
+            TaskKind::Stage { .. } => (Box::new(Unused), Box::new(Unused), Box::new(Unused)),
+            TaskKind::Trial => (
+                registry.build_localizer(&config.localizer.name, settings(&config.localizer), &context)?,
+                registry.build_extractor(&config.extractor.name, settings(&config.extractor), &context)?,
+                registry.build_loss(&config.loss.name, settings(&config.loss), &context)?,
+            ),
+        };
         let source = Source::new(dataset, DEFAULT_CACHE_BYTES);
         Ok((Self { task, config, device, source, localizer, extractor, loss, emit, stop }, model))
     }

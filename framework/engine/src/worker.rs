@@ -4,22 +4,27 @@
 use crate::EngineError;
 use crate::trial::{StoppedOutsideTraining, run_task};
 use fovea_api::Registry;
-use fovea_records::{TrialEvent, WorkerTask};
+use fovea_records::{TaskPlugins, TrialEvent, WorkerTask};
 use std::backtrace::Backtrace;
 use std::io::{BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
+/// The plugins that there are for a task.
+pub type Plugins<'a> = dyn FnMut(&TaskPlugins) -> Result<Registry, EngineError> + 'a;
+
 /// Serves tasks until stdin ends. Every task ends with exactly one of `Finished`, `Stopped`, `Diverged`, `Failed` and
 /// `Panicked`. The worker is of no use after it has stopped or panicked: nobody knows what a panic left on the device.
+///
+/// `registry` gives the plugins that there are for a task; it loads the libraries that the task names.
 ///
 /// Whoever sets `stop` has the task in progress save what it has done and end.
 ///
 /// # Errors
 /// When stdin cannot be read or holds something else than tasks, or stdout is closed.
 pub fn serve(
-    registry: &Registry,
+    registry: &mut Plugins<'_>,
     input: impl BufRead,
     output: impl Write + Send,
     stop: &AtomicBool,
@@ -44,7 +49,9 @@ pub fn serve(
     }));
     for line in input.lines() {
         let task: WorkerTask = serde_json::from_str(&line?)?;
-        let result = catch_unwind(AssertUnwindSafe(|| run_task(&task, registry, &emit, stop)));
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            registry(&task.plugins).and_then(|registry| run_task(&task, &registry, &emit, stop))
+        }));
         match result {
             Ok(Ok(())) => {}
             Ok(Err(EngineError::Diverged { epoch, step, loss })) => {

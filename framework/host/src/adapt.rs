@@ -5,6 +5,7 @@ use crate::extractor::LoadedExtractor;
 use crate::library::{Functions, LoadedPlugin};
 use crate::localizer::LoadedLocalizer;
 use crate::loss::LoadedLoss;
+use crate::model;
 use fovea_api::registry::{Description, Entry, Factory, Origin, Resolved};
 use fovea_api::{BuildContext, PluginError};
 use serde_json::Value;
@@ -62,9 +63,8 @@ fn factory(plugin: &Arc<LoadedPlugin>) -> Factory {
         Functions::Loss(functions) => Factory::Loss(Arc::new(move |config, context: &BuildContext| {
             Ok(Box::new(LoadedLoss::new(&plugin, functions, (&config, &context.base_dir))?))
         })),
-        Functions::Model(_) => Factory::Model(Arc::new(move |_, _| {
-            let message = "models in libraries are not supported by this version of Fovea";
-            Err(PluginError::new(plugin.title(), message))
-        })),
+        Functions::Model(functions) => {
+            Factory::Model(Arc::new(move |config, context| model::build(&plugin, functions, config, context)))
+        }
     }
 }

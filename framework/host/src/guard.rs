@@ -7,6 +7,8 @@
 
 use std::cell::UnsafeCell;
 use std::fmt::{self, Write as _};
+use std::fs::File;
+use std::os::fd::AsFd as _;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -256,6 +258,20 @@ fn watch() {
             }
         }
     }
+}
+
+/// This process's stdout, for the caller alone: what plugins print goes to stderr from now on. A line of theirs without an
+/// end would otherwise spoil the next event.
+///
+/// # Errors
+/// When the system refuses.
+pub fn take_stdout() -> std::io::Result<File> {
+    let own = std::io::stdout().as_fd().try_clone_to_owned()?;
+    // SAFETY: both are open descriptors of this process; what was stdout lives on in `own`.
+    if unsafe { libc::dup2(2, 1) } < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    Ok(File::from(own))
 }
 
 /// Bytes of memory that the process has in hand; 0 where the system does not tell.

@@ -27,6 +27,7 @@ pub mod library;
 mod load;
 mod localizer;
 mod loss;
+mod model;
 pub mod probe;
 
 pub use error::HostError;

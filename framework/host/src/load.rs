@@ -1,6 +1,7 @@
 //! From paths to a registry. The main functions are [`load`] and, in workers, [`load_planned`].
 
 use crate::discover::{self, Asker};
+use crate::guard::{self, Limits};
 use crate::probe::{Prober, probe};
 use crate::{HostError, LibraryFile, adapt, inspect, library};
 use fovea_api::Registry;
@@ -15,6 +16,8 @@ pub struct Search {
     pub surroundings: bool,
     /// How libraries are probed; without, they are not.
     pub prober: Option<Prober>,
+    /// What a call may take.
+    pub limits: Limits,
 }
 
 /// What was loaded.
@@ -61,6 +64,7 @@ fn one(
     if let Some(prober) = &search.prober {
         probe(prober, &file)?;
     }
+    guard::install(search.limits);
     register(&file, registry)?;
     tracing::info!(file = %file.path.display(), blake3 = file.blake3, "plugins loaded");
     Ok(Some(file))
@@ -70,8 +74,9 @@ fn one(
 ///
 /// # Errors
 /// When one is not, or cannot be loaded.
-pub fn load_planned(files: &[LibraryFile], registry: &mut Registry) -> Result<(), HostError> {
+pub fn load_planned(files: &[LibraryFile], limits: Limits, registry: &mut Registry) -> Result<(), HostError> {
     for file in files {
+        guard::install(limits);
         file.unchanged()?;
         register(file, registry)?;
     }

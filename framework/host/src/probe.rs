@@ -92,17 +92,21 @@ pub struct Prober {
 }
 
 impl Prober {
-    /// With this program, 30 s, and the user's cache folder.
+    /// With this program and the user's cache folder; without a time, a minute.
     ///
     /// # Errors
     /// When this program's own path is unknown.
-    pub fn new() -> std::io::Result<Self> {
+    pub fn new(timeout: Option<Duration>) -> std::io::Result<Self> {
         let path = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let home = path("FOVEA_CACHE_HOME")
             .or_else(|| path("XDG_CACHE_HOME").map(|p| p.join("fovea")))
             .or_else(|| path("HOME").map(|p| p.join(".cache/fovea")));
         let cache = home.map(|home| home.join("plugins"));
-        Ok(Self { program: std::env::current_exe()?, timeout: Duration::from_secs(30), cache })
+        Ok(Self {
+            program: std::env::current_exe()?,
+            timeout: timeout.unwrap_or(Duration::from_secs(60)),
+            cache,
+        })
     }
 }
 

@@ -16,6 +16,8 @@ pub enum ChangeKind {
     Plugin,
     /// The implementation of a plugin has a new version.
     Version,
+    /// The library that a plugin is loaded from has other contents.
+    Library,
     /// The files of a data set have other contents.
     Data,
     /// The weights of a model or localizer are others.
@@ -46,6 +48,9 @@ impl fmt::Display for Change {
         match kind {
             ChangeKind::Value | ChangeKind::Plugin => write!(f, "{key} {} -> {}", plain(from), plain(to)),
             ChangeKind::Version => write!(f, "plugin {key} {plugin} {} -> {}", plain(from), plain(to)),
+            ChangeKind::Library => {
+                write!(f, "plugin {key} {plugin} was built again: {} -> {}", plain(from), plain(to))
+            }
             ChangeKind::Data => write!(f, "dataset contents changed ({plugin})"),
             ChangeKind::Weights => write!(f, "weights of {key} {plugin} changed"),
             ChangeKind::Fingerprint => write!(f, "{key} {plugin} changed: {} -> {}", plain(from), plain(to)),
@@ -92,20 +97,41 @@ fn plugin(kind: PluginKind, from: &Value, to: &Value, found: &mut Vec<Change>) {
         }
     };
     let (old, new) = (parts(&from["fingerprint"]), parts(&to["fingerprint"]));
-    add(ChangeKind::Version, old.0, new.0);
+    if old.library == new.library {
+        add(ChangeKind::Version, old.version, new.version);
+    } else {
+        add(ChangeKind::Library, &old.library_in_words(), &new.library_in_words());
+    }
     let rest = match kind {
         PluginKind::Dataset => ChangeKind::Data,
         PluginKind::Model | PluginKind::Localizer => ChangeKind::Weights,
         PluginKind::Extractor | PluginKind::Loss => ChangeKind::Fingerprint,
     };
-    add(rest, old.1, new.1);
+    add(rest, &old.rest, &new.rest);
     values(key, &without_paths(from), &without_paths(to), found);
 }
 
-/// Version and the rest of a fingerprint: `v2 4f8c...`.
-fn parts(fingerprint: &Value) -> (&str, &str) {
+/// A fingerprint, taken apart: `v2 4f8c...`, `v1.2.0 so:9d03... files=...`.
+struct Parts<'a> {
+    version: &'a str,
+    /// Hash of the library; none for a plugin that is compiled in.
+    library: Option<&'a str>,
+    rest: String,
+}
+
+impl Parts<'_> {
+    fn library_in_words(&self) -> String {
+        let hash = self.library.map_or("compiled in", |hash| hash.get(..12).unwrap_or(hash));
+        format!("{} ({hash})", self.version)
+    }
+}
+
+fn parts(fingerprint: &Value) -> Parts<'_> {
     let text = fingerprint.as_str().unwrap_or_default();
-    text.split_once(' ').unwrap_or((text, ""))
+    let (version, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let library = rest.split(' ').find_map(|word| word.strip_prefix("so:"));
+    let rest = rest.split(' ').filter(|word| !word.starts_with("so:")).collect::<Vec<_>>().join(" ");
+    Parts { version, library, rest }
 }
 
 /// A plugin's own configuration without the keys that say where files are.
@@ -173,6 +199,26 @@ mod tests {
         to = config("v1 abc", 12);
         to["localizer"] = json!({ "name": "center-box", "config": {}, "fingerprint": "v1" });
         assert_eq!(texts(&from, &to), ["localizer lost -> center-box"]);
+    }
+
+    #[test]
+    fn a_library_that_was_built_again_is_named_with_both_hashes() {
+        let from = config("v1 abc", 12);
+        let with = |fingerprint: &str| {
+            let mut config = from.clone();
+            config["localizer"]["fingerprint"] = json!(fingerprint);
+            config
+        };
+        let (old, new) = ("a".repeat(64), "b".repeat(64));
+        let rebuilt = texts(&with(&format!("v1.0 so:{old}")), &with(&format!("v1.1 so:{new}")));
+        assert_eq!(
+            rebuilt,
+            ["plugin localizer lost was built again: v1.0 (aaaaaaaaaaaa) -> v1.1 (bbbbbbbbbbbb)"]
+        );
+        let loaded = texts(&with("v1"), &with(&format!("v1 so:{new}")));
+        assert_eq!(loaded, ["plugin localizer lost was built again: v1 (compiled in) -> v1 (bbbbbbbbbbbb)"]);
+        let weights = texts(&with(&format!("v1 so:{old} files=1")), &with(&format!("v1 so:{old} files=2")));
+        assert_eq!(weights, ["weights of localizer lost changed"]);
     }
 
     #[test]

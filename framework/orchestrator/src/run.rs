@@ -11,9 +11,10 @@ use crate::{OrchestratorError, RunSummary, Stop, TaskLabel, TrialStatus, Update,
 use fovea_plan::{Plan, Stage, Trial, TrialConfig};
 use fovea_records::prune::Pruned;
 use fovea_records::{
-    Done, EpochSummary, JournalEntry, RunStore, StageId, StoreError, TaskKind, TrialId, TrialOutcome,
-    WorkerTask, now, store,
+    Done, EpochSummary, JournalEntry, RunStore, StageId, StoreError, TaskKind, TaskPlugins, TrialId,
+    TrialOutcome, WorkerTask, now, store,
 };
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -30,6 +31,8 @@ pub struct RunOptions {
     pub base_dir: PathBuf,
     /// Version of Fovea, for the records.
     pub version: String,
+    /// Libraries of plugins that the plan was made with; a worker loads those that its task uses.
+    pub plugins: TaskPlugins,
     /// What the workers say beside their events.
     pub messages: WorkerMessages,
     /// The trials that are asked for.
@@ -318,8 +321,21 @@ fn task(
         base_dir: shared.options.base_dir.clone(),
         device: slot.device.to_string(),
         threads: slot.threads,
+        plugins: used(&shared.options.plugins, kind, &config),
         config,
     })
+}
+
+/// The libraries that a task uses: their hashes are part of the fingerprints of plugins. A stage trains by
+/// cross-entropy only.
+fn used(plugins: &TaskPlugins, kind: TaskKind, config: &Value) -> TaskPlugins {
+    let sections = match kind {
+        TaskKind::Stage { .. } => vec![&config["dataset"], &config["model"]],
+        TaskKind::Trial => vec![config],
+    };
+    let text: String = sections.into_iter().map(Value::to_string).collect();
+    let files = plugins.files.iter().filter(|file| text.contains(&file.blake3)).cloned().collect();
+    TaskPlugins { files, ..plugins.clone() }
 }
 
 /// How a task ended that came to an end; `None` when it was interrupted.

@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// Time between asking a worker to end and killing it.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// What a worker's line on stderr begins with that says which plugin killed it (`fovea_host::guard::FAULT`).
+const PLUGIN_FAULT: &str = "plugin fault: ";
+
 /// How a task ended, as far as the worker can tell.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TaskEnd {
@@ -166,6 +169,9 @@ impl WorkerProcess {
             Err(error) => error.to_string(),
         };
         let tail = self.stderr.last_words();
+        if let Some(fault) = tail.iter().find_map(|line| line.strip_prefix(PLUGIN_FAULT)) {
+            return TaskEnd::Crashed(format!("{fault}; the worker process died of it ({how})"));
+        }
         let said =
             if tail.is_empty() { String::new() } else { format!("; its last words: {}", tail.join(" / ")) };
         TaskEnd::Crashed(format!("the worker process died ({how}){said}"))

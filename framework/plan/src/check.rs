@@ -89,6 +89,9 @@ pub(crate) fn check(spec: &ExperimentSpec) -> Vec<Suspicion> {
     checks.not_negative("run.timeout", run.timeout);
     checks.not_negative("run.stall_timeout", run.stall_timeout);
 
+    checks.not_negative("plugins.timeout", spec.plugins.timeout);
+    checks.not_negative("plugins.memory", spec.plugins.memory);
+
     if let Some(asha) = &run.prune.asha {
         checks.require(asha.reduction >= 2, &["run.prune.asha.reduction"], || {
             format!("must be at least 2, found {}", asha.reduction)

@@ -10,6 +10,7 @@
 //! - `references`: published numbers and the variants they are about. `tables` reads such lists of tables. `group`: variants that
 //!   belong together.
 //! - [`plan`]: [`Plan`], what `expand` makes of all that, with `points`, `labels` and `stages`; `verdict` judges the whole.
+//! - [`plugins()`]: which libraries with plugins are to be loaded before all that.
 //! - `effective`: what all layers make together, as `toml`; `schema`: what a file may say, for editors.
 //! - `origins`: where each value was given, for trials and for `effective`.
 //! - `spans` and [`errors`]: where in the file something is, and how it is shown.
@@ -38,6 +39,7 @@ mod layers;
 mod origins;
 mod overrides;
 pub mod plan;
+mod plugins;
 mod points;
 mod ranges;
 mod references;
@@ -65,5 +67,6 @@ pub use effective::{Effective, Origins, effective};
 pub use errors::{Location, PlanError, PlanErrors};
 pub use overrides::Overrides;
 pub use plan::{Excluded, Plan, RunConfig, Stage, Trial, load};
+pub use plugins::{AskedPath, PluginsConfig, plugins};
 pub use schema::schema;
-pub use spec::{DeviceRequest, ExperimentSpec, PluginSpec, PruneSpec, RunSpec};
+pub use spec::{DeviceRequest, ExperimentSpec, PluginSpec, PluginsSpec, PruneSpec, RunSpec};

@@ -27,6 +27,9 @@ pub struct ExperimentSpec {
     /// Where and how it runs; no part of a trial's identity.
     #[serde(default)]
     pub run: RunSpec,
+    /// Libraries with plugins; no part of a trial's identity, as the plugins that it uses are.
+    #[serde(default)]
+    pub plugins: PluginsSpec,
     /// Seed of all randomness.
     #[serde(default)]
     pub seed: u64,
@@ -58,7 +61,7 @@ pub struct ExperimentSpec {
 }
 
 /// Top-level keys that are no part of a trial, and so cannot be axes.
-pub(crate) const NOT_OF_A_TRIAL: [&str; 5] = ["name", "question", "device", "baseline", "run"];
+pub(crate) const NOT_OF_A_TRIAL: [&str; 6] = ["name", "question", "device", "baseline", "run", "plugins"];
 
 fn auto() -> String {
     "auto".to_owned()
@@ -120,6 +123,24 @@ pub struct RunSpec {
     pub stall_timeout: f64,
     /// Which trials are given up early; default: none.
     pub prune: PruneSpec,
+}
+
+/// Libraries with plugins, and what a call of them may take.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PluginsSpec {
+    /// Libraries, or folders of them; relative paths start at the folder of the file that says so.
+    pub paths: Vec<String>,
+    /// Seconds that a call of a loaded plugin may take; 0: any number.
+    pub timeout: f64,
+    /// Megabytes that a loaded plugin may make its worker grow by, over all calls but its first; 0: any number.
+    pub memory: f64,
+}
+
+impl Default for PluginsSpec {
+    fn default() -> Self {
+        Self { paths: Vec::new(), timeout: 60.0, memory: 2048.0 }
+    }
 }
 
 /// How hopeless trials are found.

@@ -36,4 +36,4 @@ pub use metrics::{Direction, MetricDef, MetricRow, Unit};
 pub use predictions::{GalleryItem, PredictionRecord, Region};
 pub use progress::{Phase, TaskProgress};
 pub use store::{Done, PlannedTrial, Reference, RunLock, RunPlan, RunStore, StoreError, TrialOutcome};
-pub use task::{TaskKind, WorkerTask};
+pub use task::{PluginFile, TaskKind, TaskPlugins, WorkerTask};

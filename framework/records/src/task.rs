@@ -16,6 +16,26 @@ pub enum TaskKind {
     Trial,
 }
 
+/// A library of plugins, as the run was planned with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginFile {
+    /// The file, absolute.
+    pub path: PathBuf,
+    /// BLAKE3 of its contents, in hexadecimal digits.
+    pub blake3: String,
+}
+
+/// Libraries of plugins that a task needs, and what a call of them may take.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TaskPlugins {
+    /// The libraries. A worker refuses the task when one of them is another by now.
+    pub files: Vec<PluginFile>,
+    /// Seconds that a call may take; `None`: any number.
+    pub timeout: Option<f64>,
+    /// Bytes that a plugin may make the worker grow by; `None`: any number.
+    pub memory: Option<u64>,
+}
+
 /// One piece of work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkerTask {
@@ -35,6 +55,9 @@ pub struct WorkerTask {
     pub device: String,
     /// CPU threads of the worker.
     pub threads: usize,
+    /// Libraries to load first.
+    #[serde(default)]
+    pub plugins: TaskPlugins,
     /// The trial's resolved configuration (`fovea_plan::TrialConfig`).
     pub config: serde_json::Value,
 }

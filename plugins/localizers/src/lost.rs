@@ -26,7 +26,7 @@ pub struct LostConfig {
     pub heads: Option<usize>,
     /// Side of a patch for `patch-stats`, pixels.
     pub patch: usize,
-    /// Keys of the network's own table (`fovea plugins resnet50`), for checkpoints of another shape.
+    /// Keys of the network's own table (`fovea plugin show resnet50`), for checkpoints of another shape.
     pub network: Map<String, Value>,
     /// Patches of lowest degree that may join the seed.
     pub k_patches: usize,

@@ -27,7 +27,7 @@ pub struct TokenCutConfig {
     pub heads: Option<usize>,
     /// Side of a patch for `patch-stats`, pixels.
     pub patch: usize,
-    /// Keys of the network's own table (`fovea plugins resnet50`), for checkpoints of another shape.
+    /// Keys of the network's own table (`fovea plugin show resnet50`), for checkpoints of another shape.
     pub network: Map<String, Value>,
     /// Patches whose cosine is above this are joined by an edge of weight 1, others by one of 1e-5.
     pub tau: f32,
