@@ -37,7 +37,9 @@ pub(crate) fn caught<R>(call: impl FnOnce() -> R) -> Result<R, String> {
     result.map_err(|payload| {
         let message = text(payload.as_ref());
         // Dropping what somebody panicked with runs code of theirs, which may panic again.
-        std::mem::forget(payload);
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(again);
+        }
         format!("the plugin panicked{}: {message}", PLACE.with_borrow(String::clone))
     })
 }

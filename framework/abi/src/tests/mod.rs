@@ -7,8 +7,10 @@ mod sample;
 mod views;
 
 use crate::raw::*;
+use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_void};
-use std::ptr::{null, null_mut};
+use std::ptr::{NonNull, null, null_mut};
+use std::sync::OnceLock;
 
 /// An error with a buffer.
 struct Failure {
@@ -45,7 +47,7 @@ impl Failure {
 struct Array<'a, const D: usize> {
     shape: [i64; D],
     strides: [i64; D],
-    raw: FoveaTensor,
+    raw: UnsafeCell<FoveaTensor>,
     life: std::marker::PhantomData<&'a ()>,
 }
 
@@ -54,11 +56,9 @@ impl<'a, const D: usize> Array<'a, D> {
         let dtype = if size_of::<T>() == 1 { FOVEA_U8 } else { FOVEA_F32 };
         let data = values.as_ptr().wrapping_add(first).cast();
         let (size, ndim) = (size_of::<FoveaTensor>(), D as u32);
-        let raw = FoveaTensor { size, data, dtype, ndim, shape: null(), strides: null() };
-        let mut array = Box::new(Self { shape, strides, raw, life: std::marker::PhantomData });
-        array.raw.shape = array.shape.as_ptr();
-        array.raw.strides = array.strides.as_ptr();
-        array
+        let unset = NonNull::<i64>::dangling().as_ptr().cast_const();
+        let raw = UnsafeCell::new(FoveaTensor { size, data, dtype, ndim, shape: unset, strides: unset });
+        Box::new(Self { shape, strides, raw, life: std::marker::PhantomData })
     }
 
     fn new<T>(values: &'a [T], shape: [i64; D]) -> Box<Self> {
@@ -69,8 +69,15 @@ impl<'a, const D: usize> Array<'a, D> {
         Self::strided(values, 0, shape, strides)
     }
 
+    /// The array must not be moved as long as this is used.
     fn raw(&self) -> *const FoveaTensor {
-        &raw const self.raw
+        let raw = self.raw.get();
+        // SAFETY: it is this array's, and nobody holds a reference to it.
+        unsafe {
+            (*raw).shape = if (*raw).shape.is_null() { null() } else { self.shape.as_ptr() };
+            (*raw).strides = if (*raw).strides.is_null() { null() } else { self.strides.as_ptr() };
+        }
+        raw
     }
 }
 
@@ -105,21 +112,33 @@ unsafe extern "C" fn log(_: *mut c_void, level: u32, line: FoveaStr) {
     sample::LINES.lock().unwrap().push((level, string(line)));
 }
 
+/// What the host offers.
+struct Host(FoveaHost);
+
+// SAFETY: nobody writes to it, and its log may be called from any thread.
+unsafe impl Send for Host {}
+// SAFETY: as above.
+unsafe impl Sync for Host {}
+
+static HOST: OnceLock<Host> = OnceLock::new();
+
 /// The library of [`sample`], as a host gets it. The host lives until the process ends.
 fn library() -> &'static FoveaLibrary {
     let mut failure = Failure::new(200);
-    let host = Box::leak(Box::new(FoveaHost {
-        size: size_of::<FoveaHost>(),
-        abi_major: FOVEA_ABI_MAJOR,
-        abi_minor: FOVEA_ABI_MINOR,
-        version: text("0.0.0"),
-        context: null_mut(),
-        log: Some(log),
-        get_extension: None,
-    }));
+    let host = HOST.get_or_init(|| {
+        Host(FoveaHost {
+            size: size_of::<FoveaHost>(),
+            abi_major: FOVEA_ABI_MAJOR,
+            abi_minor: FOVEA_ABI_MINOR,
+            version: text("0.0.0"),
+            context: null_mut(),
+            log: Some(log),
+            get_extension: None,
+        })
+    });
     let mut library = null();
     // SAFETY: all pointers are good.
-    let status = unsafe { sample::entry(&raw const *host, &raw mut library, failure.raw()) };
+    let status = unsafe { sample::entry(&raw const host.0, &raw mut library, failure.raw()) };
     assert_eq!(status, FOVEA_OK, "{}", failure.text());
     // SAFETY: it lives until the process ends.
     unsafe { &*library }

@@ -46,7 +46,7 @@ fn strides_of_all_kinds() {
 #[test]
 fn empty_arrays() {
     let mut none = Array::new(&[0f32; 0], [0, 3, 4]);
-    none.raw.data = null();
+    none.raw.get_mut().data = null();
     assert!(view::<f32, 3>(none.raw()).unwrap().contiguous().is_empty());
     let flat = Array::new(&[0f32; 0], [2, 0, 4]);
     let seen = view::<f32, 3>(flat.raw()).unwrap();
@@ -63,13 +63,15 @@ fn descriptions_that_cannot_be() {
         view::<f32, 2>(array.raw()).unwrap_err()
     };
     assert!(view::<f32, 2>(null()).unwrap_err().contains("no array"));
-    assert!(fails(&|a| a.raw.size = 8).contains("8 bytes instead of"));
-    assert!(fails(&|a| a.raw.dtype = 1).contains("type 1 instead of 2"));
-    assert!(fails(&|a| a.raw.ndim = 3).contains("3 dimensions instead of 2"));
-    assert!(fails(&|a| a.raw.data = null()).contains("no elements"));
-    assert!(fails(&|a| a.raw.data = a.raw.data.wrapping_byte_add(1)).contains("no elements"));
-    assert!(fails(&|a| a.raw.shape = null()).contains("2 elements of a shape"));
-    assert!(fails(&|a| a.raw.strides = null()).contains("2 elements of strides"));
+    assert!(fails(&|a| a.raw.get_mut().size = 8).contains("8 bytes instead of"));
+    assert!(fails(&|a| a.raw.get_mut().dtype = 1).contains("type 1 instead of 2"));
+    assert!(fails(&|a| a.raw.get_mut().ndim = 3).contains("3 dimensions instead of 2"));
+    assert!(fails(&|a| a.raw.get_mut().data = null()).contains("no elements"));
+    assert!(
+        fails(&|a| a.raw.get_mut().data = a.raw.get_mut().data.wrapping_byte_add(1)).contains("no elements")
+    );
+    assert!(fails(&|a| a.raw.get_mut().shape = null()).contains("2 elements of a shape"));
+    assert!(fails(&|a| a.raw.get_mut().strides = null()).contains("2 elements of strides"));
     assert!(fails(&|a| a.shape[0] = -1).contains("-1 elements"));
     assert!(fails(&|a| a.shape = [i64::MAX, i64::MAX]).contains("fits no memory"));
     assert!(fails(&|a| a.shape = [0, i64::MAX]).contains("fits no memory"));
@@ -77,7 +79,7 @@ fn descriptions_that_cannot_be() {
     assert!(fails(&|a| a.strides = [i64::MIN, 1]).contains("fits no memory"));
     // A later version's longer struct is fine.
     let mut longer = good();
-    longer.raw.size += 64;
+    longer.raw.get_mut().size += 64;
     assert!(view::<f32, 2>(longer.raw()).is_ok());
 }
 

@@ -6,7 +6,6 @@ use super::subject::Subject;
 use crate::guard::{self, FAULT, Limits};
 use crate::probe::{read, wait};
 use crate::{HostError, LibraryFile, inspect, library};
-use fovea_api::PluginKind;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -156,7 +156,7 @@ pub(super) fn linear(subject: &Subject) -> Result<Found, String> {
     }
     let mut random = subject.random("vjp-linear");
     let values = heatmaps(&mut random, 2, SHAPE[1], SHAPE[2]);
-    let mut back = |gradient: &[f32; 8]| -> Result<Vec<f32>, String> {
+    let back = |gradient: &[f32; 8]| -> Result<Vec<f32>, String> {
         let shape = [2, SHAPE[1], SHAPE[2]];
         let found = extract(&instance, functions, &values, shape, true, ORDINARY)?;
         let masked: Vec<f32> = (0..8).map(|i| if found.valid[i / 4] { gradient[i] } else { 0.0 }).collect();
@@ -193,7 +193,7 @@ pub(super) fn loss(subject: &Subject) -> Result<Found, String> {
         let shifted = |change: &dyn Fn(&mut Seen, f32), steps: &[f32]| -> Result<Vec<Differences>, String> {
             let mut differences: Vec<Differences> = (0..N).map(|_| Differences(Vec::new())).collect();
             for &step in steps {
-                let mut at = |step: f32| {
+                let at = |step: f32| {
                     let mut seen = base.clone();
                     change(&mut seen, step);
                     value(&seen)
