@@ -26,9 +26,10 @@ pub(super) enum Layout {
 pub(super) enum Place {
     /// Ordinary memory.
     Heap,
-    /// Pages of their own that cannot be written, before a page that cannot be touched. After the call, they cannot be
-    /// touched either.
+    /// Pages of their own that cannot be written, before a page that cannot be touched.
     Guarded,
+    /// Pages of their own that cannot be touched after the call.
+    Lost,
 }
 
 /// An element of an array.
@@ -83,7 +84,7 @@ impl<T: Element> Lent<T> {
         }
         let memory = match place {
             Place::Heap => Memory::Heap(elements),
-            Place::Guarded => Memory::Pages(Pages::new(&elements)),
+            Place::Guarded | Place::Lost => Memory::Pages(Pages::new(&elements, place)),
         };
         let shape = (0..shape.len()).map(extent).collect();
         Self { memory, first, shape, strides }
@@ -142,7 +143,7 @@ enum Memory<T> {
     Pages(Pages),
 }
 
-/// Read-only pages of their own; the elements end where a page begins that cannot be touched.
+/// Pages of their own; after the call they cannot be touched.
 struct Pages {
     base: *mut c_void,
     length: usize,
@@ -150,7 +151,7 @@ struct Pages {
 }
 
 impl Pages {
-    fn new<T: Element>(elements: &[T]) -> Self {
+    fn new<T: Element>(elements: &[T], place: Place) -> Self {
         // SAFETY: sysconf only reads.
         let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
         let bytes = size_of_val(elements);
@@ -161,10 +162,14 @@ impl Pages {
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
             let base = libc::mmap(ptr::null_mut(), length, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
             assert_ne!(base, libc::MAP_FAILED, "there is memory for a few pages");
-            let start = base.cast::<u8>().add(page + readable - bytes);
+            let guarded = place == Place::Guarded;
+            // Guarded elements end where a page begins that cannot be touched.
+            let start = base.cast::<u8>().add(page + if guarded { readable - bytes } else { 0 });
             ptr::copy_nonoverlapping(elements.as_ptr().cast::<u8>(), start, bytes);
-            libc::mprotect(base, length, libc::PROT_NONE);
-            libc::mprotect(base.cast::<u8>().add(page).cast(), readable, libc::PROT_READ);
+            if guarded {
+                libc::mprotect(base, length, libc::PROT_NONE);
+                libc::mprotect(base.cast::<u8>().add(page).cast(), readable, libc::PROT_READ);
+            }
             Self { base, length, start: start.cast() }
         }
     }
@@ -220,7 +225,7 @@ mod tests {
     fn every_layout_holds_the_same_elements() {
         let values: Vec<f32> = (0..24).map(|i| i as f32).collect();
         for how in [Layout::Plain, Layout::Padded, Layout::Reversed, Layout::Transposed] {
-            for place in [Place::Heap, Place::Guarded] {
+            for place in [Place::Heap, Place::Guarded, Place::Lost] {
                 let lent = Lent::new(&values, &[2, 3, 4], how, place);
                 let tensor = lent.raw();
                 for (index, value) in values.iter().enumerate() {

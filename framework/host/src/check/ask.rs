@@ -89,6 +89,10 @@ fn row(found: &Localization) -> Vec<f32> {
     row
 }
 
+fn counted(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
 /// What failed, in words.
 fn failed(failure: Failure) -> String {
     let about = failure.item.map_or_else(String::new, |item| format!("item {item}: "));
@@ -144,7 +148,7 @@ fn localize(
     let mut answers = Answers { images: &views, found: vec![None; views.len()], problem: None };
     let sizes: Vec<String> =
         pictures.iter().map(|p| format!("{}x{}", p.image.width, p.image.height)).collect();
-    let about = format!("{} pictures ({})", pictures.len(), sizes.join(", "));
+    let about = format!("{} ({})", counted(pictures.len(), "picture"), sizes.join(", "));
     let outcome = instance.call("localize", format_args!("{about}"), |instance, error| {
         let sink = FoveaLocalizationSink {
             size: size_of::<FoveaLocalizationSink>(),
@@ -181,7 +185,7 @@ pub(super) fn extract(
     let lent = Lent::new(values, &shape, manner.layout, manner.place);
     let (mut hard, mut valid) = (Buffer::new(n * 4, FENCE), Buffer::new(n, 77u8));
     let mut soft = Buffer::new(if differentiable { n * 4 } else { 0 }, FENCE);
-    let about = format!("{n} heatmaps of {width}x{height}");
+    let about = format!("{} of {width}x{height}", counted(n, "heatmap"));
     instance
         .call("extract", format_args!("{about}"), |instance, error| {
             let tensor = lent.raw();
@@ -235,7 +239,7 @@ pub(super) fn vjp(
     let layout = if manner.layout == Layout::Repeated { Layout::Plain } else { manner.layout };
     let gradient = Lent::new(gradient, &[n, 4], layout, manner.place);
     let mut out = Buffer::new(values.len(), FENCE);
-    let about = format!("{n} heatmaps of {width}x{height}");
+    let about = format!("{} of {width}x{height}", counted(n, "heatmap"));
     instance
         .call("vjp", format_args!("{about}"), |instance, error| {
             let (tensor, gradient) = (lent.raw(), gradient.raw());
@@ -281,7 +285,7 @@ pub(super) fn evaluate(
     let size = |flag: u32, size: usize| if wants(flag) && seen.gradients { size } else { 0 };
     let mut to_boxes = Buffer::new(size(FOVEA_WANTS_BOXES, n * 4), FENCE);
     let mut to_heatmaps = Buffer::new(size(FOVEA_WANTS_HEATMAPS, n * height * width), FENCE);
-    let about = format!("{n} pictures of {width}x{height}");
+    let about = format!("{} of {width}x{height}", counted(n, "picture"));
     instance
         .call("evaluate", format_args!("{about}"), |instance, error| {
             let (boxes, targets) = (boxes.as_ref().map(Lent::raw), targets.raw());

@@ -55,14 +55,15 @@ fn signed(bytes: u64) -> i64 {
 fn grows(what: &str, time: Duration, mut step: impl FnMut() -> Result<(), String>) -> Result<Found, String> {
     let mb = |bytes: i64| bytes as f64 / f64::from(1 << 20);
     let (started, beginning) = (Instant::now(), signed(resident()));
+    let mut all = 0;
     let mut block = |most: usize, part: u32| -> Result<usize, String> {
         let mut done = 0;
         while done < most && started.elapsed() < time * part / 4 {
             step()?;
-            done += 1;
+            (done, all) = (done + 1, all + 1);
             if signed(resident()) - beginning > ENOUGH {
                 let grown = mb(signed(resident()) - beginning);
-                return Err(format!("{done} {what} made the process grow by {grown:.0} MB"));
+                return Err(format!("{all} {what} made the process grow by {grown:.0} MB"));
             }
         }
         Ok(done)
