@@ -8,6 +8,7 @@ mod experiment;
 mod explain;
 mod export;
 mod grammar;
+mod graph;
 mod harness;
 mod keeping;
 mod localize;

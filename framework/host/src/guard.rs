@@ -5,12 +5,11 @@
 //! dies of the signal as it would have; a thread of its own ends the process when a call takes too long. Both lines begin
 //! with [`FAULT`], by which the orchestrator knows them.
 
-use std::cell::UnsafeCell;
 use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::sync::Once;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// What a line on stderr begins with that says which plugin killed the process.
@@ -61,11 +60,9 @@ struct Slot {
     /// Milliseconds since [`START`].
     since: AtomicU64,
     length: AtomicUsize,
-    text: UnsafeCell<[u8; TEXT]>,
+    /// Atomic, because the watchdog may read what the next call begins to write; it looks twice.
+    text: [AtomicU8; TEXT],
 }
-
-// SAFETY: `text` is written only by who has set `taken`, before `thread` is set, and read only while `thread` is set.
-unsafe impl Sync for Slot {}
 
 impl Slot {
     const fn new() -> Self {
@@ -74,19 +71,32 @@ impl Slot {
             thread: AtomicI32::new(0),
             since: AtomicU64::new(0),
             length: AtomicUsize::new(0),
-            text: UnsafeCell::new([0; TEXT]),
+            text: [const { AtomicU8::new(0) }; TEXT],
         }
     }
 
-    /// The breadcrumb, if there is one.
-    fn text(&self) -> Option<&[u8]> {
+    /// The breadcrumb, if there is one. Safe to call in a signal handler.
+    fn text(&self) -> Option<Text> {
         if self.thread.load(Ordering::Acquire) == 0 {
             return None;
         }
-        let length = self.length.load(Ordering::Relaxed).min(TEXT);
-        // SAFETY: `thread` is set, so the text is whole. That the call ends and the next one writes here while this is
-        // read cannot be ruled out for the watchdog, which therefore looks again; bytes are bytes in any case.
-        Some(unsafe { std::slice::from_raw_parts(self.text.get().cast::<u8>(), length) })
+        let mut text = Text { bytes: [0; TEXT], length: self.length.load(Ordering::Relaxed).min(TEXT) };
+        for (byte, place) in text.bytes.iter_mut().zip(&self.text) {
+            *byte = place.load(Ordering::Relaxed);
+        }
+        Some(text)
+    }
+}
+
+/// A copy of a breadcrumb.
+struct Text {
+    bytes: [u8; TEXT],
+    length: usize,
+}
+
+impl Text {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
     }
 }
 
@@ -103,9 +113,9 @@ impl Drop for Breadcrumb {
     }
 }
 
-/// Text that is cut off at the end of a buffer.
+/// Text that is cut off at the end of a slot.
 struct Cut<'a> {
-    buffer: &'a mut [u8],
+    slot: &'a Slot,
     length: usize,
 }
 
@@ -113,8 +123,8 @@ impl fmt::Write for Cut<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         // A line break would hide the rest from who reads lines.
         for byte in text.bytes().map(|byte| if byte.is_ascii_control() { b' ' } else { byte }) {
-            let Some(place) = self.buffer.get_mut(self.length) else { return Ok(()) };
-            *place = byte;
+            let Some(place) = self.slot.text.get(self.length) else { return Ok(()) };
+            place.store(byte, Ordering::Relaxed);
             self.length += 1;
         }
         Ok(())
@@ -128,8 +138,7 @@ pub fn enter(text: fmt::Arguments<'_>) -> Breadcrumb {
         |slot: &Slot| slot.taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok();
     let Some(index) = CRUMBS.iter().position(free) else { return Breadcrumb(None) };
     let slot = &CRUMBS[index];
-    // SAFETY: this thread has taken the slot, and `thread` is 0, so nobody reads the text.
-    let mut cut = Cut { buffer: unsafe { &mut *slot.text.get() }, length: 0 };
+    let mut cut = Cut { slot, length: 0 };
     // It only fails if one of the arguments does, and then half of the text is better than none.
     let _ = cut.write_fmt(text);
     slot.length.store(cut.length, Ordering::Relaxed);
@@ -191,11 +200,11 @@ extern "C" fn on_signal(signal: libc::c_int) {
     let thread = thread();
     let mine = CRUMBS.iter().find(|slot| slot.thread.load(Ordering::Acquire) == thread);
     if let Some(text) = mine.and_then(Slot::text) {
-        say(&[b"", text, b" crashed (", name.as_bytes(), b")"]);
+        say(&[text.bytes(), b" crashed (", name.as_bytes(), b")"]);
     } else {
         // A thread of the plugin's own, or a fault of the program; those who were being called come into question.
         for text in CRUMBS.iter().filter_map(Slot::text) {
-            say(&[b"a thread crashed (", name.as_bytes(), b") during ", text]);
+            say(&[b"a thread crashed (", name.as_bytes(), b") during ", text.bytes()]);
         }
     }
     // SAFETY: raise is async-signal-safe; the handler has been reset, so it does not come back here.
@@ -246,13 +255,13 @@ fn watch() {
             if slot.thread.load(Ordering::Acquire) == 0 || milliseconds().saturating_sub(since) <= limit {
                 continue;
             }
-            let text: Option<Vec<u8>> = slot.text().map(<[u8]>::to_vec);
+            let text = slot.text();
             // Nobody has left in between, so the text is that of the call that takes too long.
             let still =
                 slot.thread.load(Ordering::Acquire) != 0 && slot.since.load(Ordering::Relaxed) == since;
             if let (Some(text), true) = (text, still) {
                 let seconds = format!(" has not returned for {} s (plugins.timeout)", limit as f64 / 1000.0);
-                say(&[&text, seconds.as_bytes()]);
+                say(&[text.bytes(), seconds.as_bytes()]);
                 // SAFETY: _exit runs no destructors, which might wait for the call for ever.
                 unsafe { libc::_exit(HUNG) };
             }
@@ -292,7 +301,7 @@ mod tests {
         let mine = || {
             let here = thread();
             let slot = CRUMBS.iter().find(|slot| slot.thread.load(Ordering::Acquire) == here)?;
-            slot.text().map(|text| String::from_utf8_lossy(text).into_owned())
+            slot.text().map(|text| String::from_utf8_lossy(text.bytes()).into_owned())
         };
         assert_eq!(mine(), None);
         {

@@ -12,8 +12,10 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ffi::c_void;
+use std::path::PathBuf;
 use std::ptr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tracing::Level;
 
 /// A plugin of a library that is loaded, for as long as the process lives.
 #[derive(Debug)]
@@ -59,9 +61,11 @@ impl LoadedPlugin {
     }
 }
 
+/// A library of this process: the hash of its contents and its plugins.
+type Opened = (String, Vec<Arc<LoadedPlugin>>);
+
 /// Libraries of this process, by path.
-static LOADED: Mutex<BTreeMap<std::path::PathBuf, (String, Vec<Arc<LoadedPlugin>>)>> =
-    Mutex::new(BTreeMap::new());
+static LOADED: Mutex<BTreeMap<PathBuf, Opened>> = Mutex::new(BTreeMap::new());
 
 /// Loads a library that was [inspected](crate::inspect) and describes its plugins. The second time gives the same ones:
 /// libraries are never unloaded.
@@ -89,10 +93,10 @@ pub fn open(file: &LibraryFile) -> Result<Vec<Arc<LoadedPlugin>>, HostError> {
 fn load(file: &LibraryFile) -> Result<Vec<Arc<LoadedPlugin>>, HostError> {
     let failed = |message: String| HostError::new(&file.path, message);
     let named = file.name();
-    // SAFETY: loading runs the library's constructors, which is what the user asks for. The note says that it is a plugin
-    // for this version of the interface, and a child process has survived the same; see `probe`.
     let library = {
         let _call = guard::enter(format_args!("{named} in its constructors, while it was loaded,"));
+        // SAFETY: loading runs the library's constructors, which is what the user asks for. The note says that it is a
+        // plugin for this version of the interface, and a child process has survived the same; see `probe`.
         unsafe { Library::open(Some(&file.path), RTLD_NOW | RTLD_LOCAL) }
     }
     .map_err(|error| {
@@ -291,6 +295,9 @@ unsafe extern "C" fn log(_: *mut c_void, level: u32, line: FoveaStr) {
     // SAFETY: the plugin lends the line for the call.
     let Some(line) = (unsafe { text_of(line) }) else { return };
     let said = std::panic::catch_unwind(|| match level {
+        // Kept with the trial even where nobody asked for messages.
+        1 if !tracing::enabled!(target: "fovea_plugin", Level::ERROR) => eprintln!("plugin error: {line}"),
+        2 if !tracing::enabled!(target: "fovea_plugin", Level::WARN) => eprintln!("plugin warning: {line}"),
         1 => tracing::error!(target: "fovea_plugin", "{line}"),
         2 => tracing::warn!(target: "fovea_plugin", "{line}"),
         3 => tracing::info!(target: "fovea_plugin", "{line}"),

@@ -114,12 +114,15 @@ impl fmt::Display for Pictures<'_> {
     }
 }
 
+/// Extents and strides.
+type Layout = (Vec<i64>, Vec<i64>);
+
 /// What a plugin sees of a picture; the pixels are those of the picture itself.
 struct Borrowed<'a> {
     pixels: &'a [u8],
-    shape: (Vec<i64>, Vec<i64>),
+    shape: Layout,
     /// Ones and zeros.
-    mask: Option<(Vec<u8>, (Vec<i64>, Vec<i64>))>,
+    mask: Option<(Vec<u8>, Layout)>,
 }
 
 impl<'a> Borrowed<'a> {
@@ -137,7 +140,7 @@ impl<'a> Borrowed<'a> {
 
     /// Views that must not outlive `self`.
     fn tensors(&self) -> (FoveaTensor, Option<FoveaTensor>) {
-        let tensor = |data: &[u8], (shape, strides): &(Vec<i64>, Vec<i64>)| FoveaTensor {
+        let tensor = |data: &[u8], (shape, strides): &Layout| FoveaTensor {
             size: size_of::<FoveaTensor>(),
             data: data.as_ptr().cast::<c_void>(),
             dtype: FOVEA_U8,

@@ -5,7 +5,7 @@ use fovea_api::{ImageView, Localization, Localizer, RgbImage};
 use fovea_records::store::{self, FileLock};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Boxes of one localizer (configuration, weights and version) by content of the picture: trials, runs, splits and
@@ -61,13 +61,12 @@ impl BoxCache {
         views: &[ImageView<'_>],
     ) -> Result<Vec<Option<Localization>>, EngineError> {
         let hashes: Vec<String> = views.par_iter().map(|view| content_hash(view.image)).collect();
-        let mut fresh = HashMap::new();
-        for (hash, view) in hashes.iter().zip(views) {
-            if !self.known.contains_key(hash) {
-                fresh.entry(hash).or_insert(*view);
-            }
-        }
-        let (new, asked): (Vec<&String>, Vec<ImageView<'_>>) = fresh.into_iter().unzip();
+        // In the order of the views, so that a localizer that fails fails at the same picture again.
+        let mut seen = HashSet::new();
+        let fresh = hashes.iter().zip(views);
+        let fresh = fresh.filter(|(hash, _)| !self.known.contains_key(*hash) && seen.insert(*hash));
+        let (new, asked): (Vec<&String>, Vec<ImageView<'_>>) =
+            fresh.map(|(hash, view)| (hash, *view)).unzip();
         tracing::debug!(pictures = views.len(), known = views.len() - asked.len(), "boxes by picture");
         let answers = if asked.is_empty() { Vec::new() } else { localizer.localize(&asked)? };
         let lines: Vec<Line> = new

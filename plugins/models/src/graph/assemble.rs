@@ -33,6 +33,28 @@ pub fn check(json: &Value, input: InputShape, classes: usize) -> Result<Summary,
     Blueprint::new(&spec, input, classes).map(|blueprint| Summary::new(&blueprint))
 }
 
+/// As [`build`], from the document.
+///
+/// # Errors
+/// Those of [`build`], and every mistake in the document.
+pub fn build_json(
+    json: &Value,
+    context: &ModelContext,
+    options: &BuildOptions<'_>,
+) -> Result<BuiltModel, PluginError> {
+    let spec = GraphSpec::from_json(json).map_err(|issues| {
+        PluginError::new(
+            format!("model {}", options.plugin),
+            format!("its graph has mistakes:\n  {}", list(&issues)),
+        )
+    })?;
+    build(&spec, context, options)
+}
+
+fn list(issues: &[Issue]) -> String {
+    issues.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")
+}
+
 /// Builds and initialises the network of a graph, and loads its weights.
 ///
 /// # Errors
@@ -46,8 +68,7 @@ pub fn build(
     let size = context.input_size;
     let input = InputShape { channels: 3, height: size, width: size };
     let blueprint = Blueprint::new(spec, input, context.classes).map_err(|issues| {
-        let issues: Vec<String> = issues.iter().map(ToString::to_string).collect();
-        error(format!("its graph is no network for pictures of {size}x{size}:\n  {}", issues.join("\n  ")))
+        error(format!("its graph is no network for pictures of {size}x{size}:\n  {}", list(&issues)))
     })?;
     let frozen = options.freeze == Freeze::Features;
     let trained = |(index, node): (usize, &super::blueprint::Node)| {

@@ -33,6 +33,15 @@ impl Shape {
         }
     }
 
+    /// Whether another shape may be the same with another size of the input.
+    pub(super) fn may_equal(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Map { channels: a, .. }, Self::Map { channels: b, .. }) => a == b,
+            (Self::Vector(_), Self::Vector(_)) => true,
+            _ => false,
+        }
+    }
+
     pub(super) fn dims(self) -> Vec<usize> {
         match self {
             Self::Map { channels, height, width } => vec![channels, height, width],

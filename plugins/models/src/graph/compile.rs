@@ -1,6 +1,7 @@
 //! Unrolls blocks and infers shapes. The main function is [`compile`].
 
-use super::blueprint::{InputShape, Node, Operation, Shape, product};
+use super::blueprint::{InputShape, Node, Operation, Shape};
+use super::infer::{Refusal, infer};
 use super::issue::{Issue, Place};
 use super::parse::RESERVED;
 use super::spec::{Conv, GraphSpec, LayerSpec, Op, Repeat, Residual, Width};
@@ -227,7 +228,7 @@ impl Compiler {
                 ""
             };
             let text = format!("its body ends in {}, its shortcut in {}{advice}", a.words(), b.words());
-            self.issues.push(place.issue(text));
+            self.issues.push(Issue { sized: a.may_equal(b), ..place.issue(text) });
             return None;
         }
         self.node(&Op::Add, vec![body, shortcut], place, name)
@@ -291,7 +292,7 @@ impl Compiler {
     /// Adds a node whose keys have been checked.
     fn node(&mut self, op: &Op, inputs: Vec<usize>, place: &Place, name: &str) -> Option<usize> {
         let shapes: Vec<Shape> = inputs.iter().map(|&input| self.nodes[input].shape).collect();
-        let (operation, shape) = match self.infer(op, &shapes) {
+        let (operation, shape) = match infer(op, &shapes, self.classes) {
             Ok(inferred) => inferred,
             Err(Refusal { message, sized }) => {
                 // A key that is 0 has been complained of.
@@ -328,83 +329,6 @@ impl Compiler {
         Some(self.nodes.len() - 1)
     }
 
-    fn width(&self, width: Width) -> usize {
-        match width {
-            Width::Count(count) => count,
-            Width::Classes => self.classes,
-        }
-    }
-
-    /// What a layer becomes on inputs of these shapes.
-    fn infer(&self, op: &Op, shapes: &[Shape]) -> Result<(Operation, Shape), Refusal> {
-        let map = || match shapes[0] {
-            Shape::Map { channels, height, width } => Ok((channels, height, width)),
-            Shape::Vector(_) => Err(Refusal::new(format!("takes a map, its input is {}", shapes[0].words()))),
-        };
-        Ok(match op {
-            Op::Conv(conv) => {
-                let (input, height, width) = map()?;
-                let (kernel, stride, padding) = (conv.kernel, conv.stride, conv.padding());
-                let output = self.width(conv.out);
-                let [height, width] = windows([height, width], kernel, stride, padding)?;
-                let shape = Shape::Map { channels: output, height, width };
-                (Operation::Conv { input, output, kernel, stride, padding, bias: conv.bias }, shape)
-            }
-            Op::BatchNorm => (Operation::Norm { channels: map()?.0 }, shapes[0]),
-            Op::Activation(activation) => (Operation::Activation(*activation), shapes[0]),
-            Op::MaxPool(pool) => {
-                let (channels, height, width) = map()?;
-                let (kernel, padding) = (pool.kernel, pool.padding);
-                let stride = pool.stride.unwrap_or(kernel);
-                let [height, width] = windows([height, width], kernel, stride, padding)?;
-                (Operation::MaxPool { kernel, stride, padding }, Shape::Map { channels, height, width })
-            }
-            Op::AvgPool(pool) => {
-                let (channels, height, width) = map()?;
-                let kernel = pool.kernel;
-                let stride = pool.stride.unwrap_or(kernel);
-                let [height, width] = windows([height, width], kernel, stride, 0)?;
-                (Operation::AvgPool { kernel, stride }, Shape::Map { channels, height, width })
-            }
-            Op::AdaptiveAvgPool(pool) => {
-                let (channels, ..) = map()?;
-                let size = pool.size;
-                (Operation::AdaptiveAvgPool { size }, Shape::Map { channels, height: size, width: size })
-            }
-            Op::GlobalAvgPool => (Operation::GlobalAvgPool, Shape::Vector(map()?.0)),
-            Op::Flatten => {
-                let (channels, height, width) = map()?;
-                let width = usize::try_from(product([channels, height, width])).unwrap_or(usize::MAX);
-                (Operation::Flatten, Shape::Vector(width))
-            }
-            Op::Linear(linear) => match shapes[0] {
-                Shape::Vector(input) => {
-                    let output = self.width(linear.out);
-                    (Operation::Linear { input, output, init: linear.init }, Shape::Vector(output))
-                }
-                Shape::Map { .. } => {
-                    let text = format!(
-                        "takes a vector, its input is {}: put global-avg-pool or flatten before it",
-                        shapes[0].words()
-                    );
-                    return Err(Refusal::new(text));
-                }
-            },
-            Op::Dropout(dropout) => (Operation::Dropout { probability: dropout.p }, shapes[0]),
-            Op::Add => {
-                if shapes.iter().any(|shape| *shape != shapes[0]) {
-                    return Err(
-                        Refusal::new(format!("adds what is of unlike shapes: {}", list(shapes))).sized()
-                    );
-                }
-                (Operation::Add, shapes[0])
-            }
-            Op::Concat => (Operation::Concat, concatenated(shapes)?),
-            // Blocks are unrolled before this.
-            Op::Residual(_) | Op::Repeat(_) => return Err(Refusal::new("is a block")),
-        })
-    }
-
     fn check_output(&mut self, output: usize) {
         let Node { shape, per_class, place, .. } = &self.nodes[output];
         let wanted = "the last layer must give one logit per class";
@@ -427,7 +351,7 @@ impl Compiler {
     fn check_use(&mut self, output: usize) {
         let mut used = vec![false; self.nodes.len()];
         used[output] = true;
-        for index in (0..=output).rev().filter(|_| true) {
+        for index in (0..=output).rev() {
             if used[index] {
                 self.nodes[index].inputs.iter().for_each(|&input| used[input] = true);
             }
@@ -459,62 +383,4 @@ impl Compiler {
         }
         self.issues.extend(issues);
     }
-}
-
-/// Why a layer cannot be on these inputs.
-struct Refusal {
-    message: String,
-    sized: bool,
-}
-
-impl Refusal {
-    fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), sized: false }
-    }
-
-    fn sized(self) -> Self {
-        Self { sized: true, ..self }
-    }
-}
-
-fn list(shapes: &[Shape]) -> String {
-    shapes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// Sides of what windows give on sides of this length.
-fn windows(sides: [usize; 2], kernel: usize, stride: usize, padding: usize) -> Result<[usize; 2], Refusal> {
-    if kernel == 0 || stride == 0 {
-        return Err(Refusal::new(""));
-    }
-    let padded = sides.map(|side| side.saturating_add(padding.saturating_mul(2)));
-    if padded.iter().any(|side| *side < kernel) {
-        let with = if padding > 0 { format!(" with padding {padding}") } else { String::new() };
-        let [h, w] = sides;
-        return Err(Refusal::new(format!(
-            "its kernel of {kernel}x{kernel} is larger than its input of {h}x{w}{with}"
-        ))
-        .sized());
-    }
-    Ok(padded.map(|side| (side - kernel) / stride + 1))
-}
-
-/// Maps of one size one after the other by channel, or vectors.
-fn concatenated(shapes: &[Shape]) -> Result<Shape, Refusal> {
-    let refusal = || {
-        Refusal::new(format!("cannot put together {}: all must be maps of one size or vectors", list(shapes)))
-    };
-    let mut total = shapes[0];
-    for shape in &shapes[1..] {
-        total = match (total, *shape) {
-            (Shape::Vector(a), Shape::Vector(b)) => Shape::Vector(a.saturating_add(b)),
-            (Shape::Map { channels: a, height, width }, Shape::Map { channels: b, height: h, width: w })
-                if (height, width) == (h, w) =>
-            {
-                Shape::Map { channels: a.saturating_add(b), height, width }
-            }
-            (Shape::Map { .. }, Shape::Map { .. }) => return Err(refusal().sized()),
-            _ => return Err(refusal()),
-        };
-    }
-    Ok(total)
 }

@@ -98,7 +98,7 @@ fn need(node: &Node, wanted: &[Need]) -> Result<Need, &'static str> {
     match node.operation {
         Operation::Conv { .. } => Err("a convolution lies behind the CAM layer"),
         Operation::Norm { .. } => Err("a batch normalisation lies behind the CAM layer"),
-        Operation::Input | Operation::Activation(Activation::Identity) => Ok(wanted[0]),
+        Operation::Input | Operation::Flatten | Operation::Activation(Activation::Identity) => Ok(wanted[0]),
         Operation::MaxPool { .. } | Operation::AvgPool { .. } | Operation::AdaptiveAvgPool { .. } => {
             if full {
                 Err(
@@ -108,7 +108,6 @@ fn need(node: &Node, wanted: &[Need]) -> Result<Need, &'static str> {
                 Ok(wanted[0])
             }
         }
-        Operation::Flatten => Ok(wanted[0]),
         Operation::Add if map && !full => Ok(wanted[0]),
         Operation::Concat if map && !full => match node.shape {
             Shape::Map { channels, .. } => Ok(Need::Sum(channels)),

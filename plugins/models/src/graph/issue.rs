@@ -4,6 +4,9 @@ use fovea_api::ConfigIssue;
 use fovea_api::registry::nearest;
 use std::fmt;
 
+/// Known names that an issue lists.
+const MAX_KNOWN: usize = 40;
+
 /// A mistake in a graph, and where it is. Its text is whole: `layers[3].body[1] (conv "stem"): kernel must be ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issue {
@@ -23,7 +26,11 @@ impl Issue {
     pub(super) fn known<'a>(mut self, wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let known: Vec<String> = known.into_iter().map(str::to_owned).collect();
         self.suggestion = nearest(wrong, &known).map(str::to_owned);
-        let list = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let list = match known.as_slice() {
+            [] => "none".to_owned(),
+            known if known.len() <= MAX_KNOWN => known.join(", "),
+            known => format!("{} and {} more", known[..MAX_KNOWN].join(", "), known.len() - MAX_KNOWN),
+        };
         self.message = format!("{}; known: {list}", self.message);
         self
     }

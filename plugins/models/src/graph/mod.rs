@@ -1,9 +1,9 @@
 //! Networks declared as a graph of layers in JSON, checked and built from this crate's layers. The main types are
 //! [`GraphSpec`] and [`Graph`]; the main functions are [`check`] and [`build`].
 //!
-//! - [`spec`], [`parse`], [`schema`]: what one writes, [`GraphSpec`], with every mistake named by an [`Issue`].
-//! - [`blueprint`]: the same unrolled into nodes with shapes and parameter counts.
-//! - [`derive`]: how the derivative of a logit is followed back to the CAM layer, in closed form.
+//! - [`spec`], [`parse`], `schema`: what one writes, [`GraphSpec`], with every mistake named by an [`Issue`].
+//! - `compile`, `infer`, `blueprint`: the same unrolled into nodes with shapes and parameter counts.
+//! - `derive`, `head`: how the derivative of a logit is followed back to the CAM layer, in closed form.
 //! - [`network`], [`activation`]: the Burn module.
 //! - [`assemble`], [`summary`], [`plugin`]: what hosts and experiments use.
 
@@ -13,6 +13,7 @@ mod blueprint;
 mod compile;
 mod derive;
 mod head;
+mod infer;
 pub mod issue;
 pub mod network;
 pub mod parse;
@@ -22,7 +23,7 @@ pub mod spec;
 pub mod summary;
 
 pub use activation::Activation;
-pub use assemble::{BuildOptions, build, check};
+pub use assemble::{BuildOptions, build, build_json, check};
 pub use blueprint::InputShape;
 pub use issue::Issue;
 pub use network::Graph;

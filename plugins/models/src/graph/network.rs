@@ -123,7 +123,6 @@ impl Graph {
         let keep = |trace: Trace| behind.then_some(trace);
         let Some(input) = inputs.first().cloned() else { unreachable!("only the input has no inputs") };
         match node.operation {
-            Operation::Input => (input, None),
             Operation::Conv { .. } | Operation::Norm { .. } | Operation::Linear { .. } => {
                 drop(inputs);
                 match self.layer(index) {
@@ -135,7 +134,7 @@ impl Graph {
                     }
                 }
             }
-            Operation::Activation(super::Activation::Identity) => (input, None),
+            Operation::Input | Operation::Activation(super::Activation::Identity) => (input, None),
             Operation::Activation(activation) => {
                 let output = match input.clone() {
                     Value::Map(x) => Value::Map(activation.apply(x)),

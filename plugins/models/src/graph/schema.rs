@@ -9,6 +9,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// What an operation takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,19 +120,18 @@ fn typed<T: DeserializeOwned>(keys: Value) -> Result<T, String> {
 }
 
 impl OpInfo {
-    /// Its own keys.
-    pub(super) fn own_keys(&self) -> Vec<String> {
-        let schema = (self.keys)(&mut SchemaGenerator::default());
-        schema
-            .get("properties")
-            .and_then(Value::as_object)
-            .map_or_else(Vec::new, |p| p.keys().cloned().collect())
+    /// All keys of a layer of this operation.
+    pub(super) fn all_keys(&self) -> &'static [String] {
+        static KEYS: LazyLock<HashMap<&'static str, Vec<String>>> =
+            LazyLock::new(|| OPS.iter().map(|op| (op.name, op.read_keys())).collect());
+        KEYS.get(self.name).map_or(&[], Vec::as_slice)
     }
 
-    /// All keys of a layer of this operation.
-    pub(super) fn all_keys(&self) -> Vec<String> {
+    fn read_keys(&self) -> Vec<String> {
+        let schema = (self.keys)(&mut SchemaGenerator::default());
+        let own = schema.get("properties").and_then(Value::as_object);
         let common = ["op", "id", self.arity.key()].map(str::to_owned);
-        common.into_iter().chain(self.own_keys()).collect()
+        common.into_iter().chain(own.into_iter().flat_map(|own| own.keys().cloned())).collect()
     }
 
     fn schema(&self, generator: &mut SchemaGenerator) -> Value {
