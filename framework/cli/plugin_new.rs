@@ -55,7 +55,7 @@ macro_rules! file {
 }
 
 /// Sources of the SDK.
-const SDK: [(&str, &str); 15] = [
+const SDK: [(&str, &str); 14] = [
     ("lib.rs", file!("src/lib.rs")),
     ("call.rs", file!("src/call.rs")),
     ("error.rs", file!("src/error.rs")),
@@ -70,7 +70,6 @@ const SDK: [(&str, &str); 15] = [
     ("raw.rs", file!("src/raw.rs")),
     ("values.rs", file!("src/values.rs")),
     ("view.rs", file!("src/view.rs")),
-    ("../LICENSE.md", "MIT OR Apache-2.0, as Fovea.\n"),
 ];
 
 impl Kind {
@@ -163,13 +162,10 @@ impl Wish<'_> {
                 for (name, text) in SDK {
                     // Its tests stay at home.
                     let text = text.split("\n#[cfg(test)]\n").next().unwrap_or_default();
-                    let path = if name == "../LICENSE.md" {
-                        "fovea-abi/LICENSE.md".into()
-                    } else {
-                        Path::new("fovea-abi/src").join(name)
-                    };
+                    let path = Path::new("fovea-abi/src").join(name);
                     files.push((path, format!("{}\n", text.trim_end())));
                 }
+                files.push(("fovea-abi/LICENSE-MIT".into(), include_str!("../../LICENSE-MIT").to_owned()));
                 files
             }
             Language::C => {
@@ -249,8 +245,7 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .filter(|name| name.ends_with(".rs"))
             .collect();
-        let mut ours: Vec<String> =
-            SDK.iter().map(|(name, _)| (*name).to_owned()).filter(|name| name.ends_with(".rs")).collect();
+        let mut ours: Vec<String> = SDK.iter().map(|(name, _)| (*name).to_owned()).collect();
         there.sort();
         ours.sort();
         assert_eq!(ours, there);

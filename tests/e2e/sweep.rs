@@ -117,8 +117,11 @@ fn every_shipped_experiment_plans_and_opens_with_its_question_and_command() {
         for opening in ["# Question:", "# Command:", "# Expect:", "# Time:"] {
             assert!(text.lines().take(8).any(|l| l.starts_with(opening)), "{}: {opening}", path.display());
         }
-        workspace.fovea(&["plan", path.to_str().unwrap()]).ok();
         seen += 1;
+        // Its libraries are built by its command.
+        if !text.contains("\n[plugins]") {
+            workspace.fovea(&["plan", path.to_str().unwrap()]).ok();
+        }
     }
     assert!(seen >= 3, "{seen} experiments in {folder}");
 }

@@ -224,7 +224,7 @@ extern "C" fn on_exit() {
     let thread = thread();
     let mine = CRUMBS.iter().find(|slot| slot.thread.load(Ordering::Acquire) == thread);
     if let Some(text) = mine.and_then(Slot::text) {
-        say(&[text, b" ended the process by exit()"]);
+        say(&[text.bytes(), b" ended the process by exit()"]);
     }
 }
 

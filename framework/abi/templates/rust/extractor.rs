@@ -41,7 +41,11 @@ impl Centre {
             x += value * ((i % heatmap.width()) as f64 + 0.5);
             y += value * ((i / heatmap.width()) as f64 + 0.5);
         }
-        (mass.is_finite() && mass > 1e-12).then(|| Self { mass, x: x / mass, y: y / mass })
+        (mass.is_finite() && mass > 1e-12).then(|| Self {
+            mass,
+            x: x / mass,
+            y: y / mass,
+        })
     }
 }
 
@@ -55,7 +59,10 @@ impl Plugin for @TYPE@ {
         if config.side > 0.0 && config.side <= 1.0 {
             return Vec::new();
         }
-        let message = format!("the side is greater than 0 and at most 1, not {}", config.side);
+        let message = format!(
+            "the side is greater than 0 and at most 1, not {}",
+            config.side
+        );
         vec![Issue::at("side", message).instead("0.5")]
     }
 
@@ -69,21 +76,41 @@ impl Extractor for @TYPE@ {
     const DIFFERENTIABLE: bool = true;
 
     fn extract(&mut self, heatmap: &Heatmap<'_>) -> Result<Option<Extracted>, Error> {
-        let Some(centre) = Centre::of(heatmap) else { return Ok(None) };
+        let Some(centre) = Centre::of(heatmap) else {
+            return Ok(None);
+        };
         let (width, height) = (heatmap.width() as f64, heatmap.height() as f64);
-        let (dx, dy) = (width * self.config.side / 2.0, height * self.config.side / 2.0);
+        let (dx, dy) = (
+            width * self.config.side / 2.0,
+            height * self.config.side / 2.0,
+        );
         let edges = [centre.x - dx, centre.y - dy, centre.x + dx, centre.y + dy];
         let limits = [width, height, width, height];
         let differentiable = BBox::from(edges.map(|e| e as f32));
-        let hard = BBox::from(std::array::from_fn(|i| edges[i].clamp(0.0, limits[i]) as f32));
-        Ok(Some(Extracted { hard, differentiable }))
+        let hard = BBox::from(std::array::from_fn(|i| {
+            edges[i].clamp(0.0, limits[i]) as f32
+        }));
+        Ok(Some(Extracted {
+            hard,
+            differentiable,
+        }))
     }
 
-    fn vjp(&mut self, heatmap: &Heatmap<'_>, box_gradient: [f32; 4], out: &mut [f32]) -> Result<(), Error> {
-        let Some(centre) = Centre::of(heatmap) else { return Ok(()) };
+    fn vjp(
+        &mut self,
+        heatmap: &Heatmap<'_>,
+        box_gradient: [f32; 4],
+        out: &mut [f32],
+    ) -> Result<(), Error> {
+        let Some(centre) = Centre::of(heatmap) else {
+            return Ok(());
+        };
         let [x1, y1, x2, y2] = box_gradient.map(f64::from);
         for (i, out) in out.iter_mut().enumerate() {
-            let (x, y) = ((i % heatmap.width()) as f64 + 0.5, (i / heatmap.width()) as f64 + 0.5);
+            let (x, y) = (
+                (i % heatmap.width()) as f64 + 0.5,
+                (i / heatmap.width()) as f64 + 0.5,
+            );
             // d centre.x / d value = (x - centre.x) / mass, and both edges move with the centre.
             *out = (((x1 + x2) * (x - centre.x) + (y1 + y2) * (y - centre.y)) / centre.mass) as f32;
         }
@@ -101,9 +128,15 @@ mod tests {
     fn around_a_pixel() {
         let mut extractor = @TYPE@::new(Config::default(), &Context::default()).unwrap();
         let mut values = [0.0; 16];
-        assert_eq!(extractor.extract(&Heatmap::new(&values, 4, 4)).unwrap(), None);
+        assert_eq!(
+            extractor.extract(&Heatmap::new(&values, 4, 4)).unwrap(),
+            None
+        );
         values[5] = 1.0;
-        let found = extractor.extract(&Heatmap::new(&values, 4, 4)).unwrap().unwrap();
+        let found = extractor
+            .extract(&Heatmap::new(&values, 4, 4))
+            .unwrap()
+            .unwrap();
         assert_eq!(found.hard, BBox::new(0.5, 0.5, 2.5, 2.5));
     }
 }

@@ -34,7 +34,10 @@ impl Plugin for @TYPE@ {
         if (0.0..0.5).contains(&config.margin) {
             return Vec::new();
         }
-        let message = format!("the margin is 0 or more and less than 0.5, not {}", config.margin);
+        let message = format!(
+            "the margin is 0 or more and less than 0.5, not {}",
+            config.margin
+        );
         vec![Issue::at("margin", message).instead("0.25")]
     }
 
@@ -46,7 +49,11 @@ impl Plugin for @TYPE@ {
 impl Localizer for @TYPE@ {
     fn locate(&mut self, image: &Image<'_>) -> Result<Option<Localization>, Error> {
         // `image.pixel(x, y)` is one pixel, `image.rgb()` all of them, row by row.
-        let (w, h, m) = (image.width() as f32, image.height() as f32, self.config.margin);
+        let (w, h, m) = (
+            image.width() as f32,
+            image.height() as f32,
+            self.config.margin,
+        );
         if w * h == 0.0 {
             return Ok(None);
         }
@@ -64,7 +71,10 @@ mod tests {
     #[test]
     fn the_middle() {
         let mut localizer = @TYPE@::new(Config::default(), &Context::default()).unwrap();
-        let found = localizer.locate(&Image::new(&[0; 3 * 8 * 4], 8, 4)).unwrap().unwrap();
+        let found = localizer
+            .locate(&Image::new(&[0; 3 * 8 * 4], 8, 4))
+            .unwrap()
+            .unwrap();
         assert_eq!(found.bbox, BBox::new(2.0, 1.0, 6.0, 3.0));
     }
 }

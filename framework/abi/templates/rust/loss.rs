@@ -46,7 +46,11 @@ impl Plugin for @TYPE@ {
 impl Loss for @TYPE@ {
     // For a loss on heatmaps or masks: WANTS_BOXES = false, WANTS_HEATMAPS = true, WANTS_MASKS = true.
 
-    fn evaluate(&mut self, seen: &Explanation<'_>, gradient: Option<Gradient<'_>>) -> Result<f32, Error> {
+    fn evaluate(
+        &mut self,
+        seen: &Explanation<'_>,
+        gradient: Option<Gradient<'_>>,
+    ) -> Result<f32, Error> {
         let diagonal_squared = (seen.height * seen.height + seen.width * seen.width).max(1) as f32;
         let scale = self.config.weight / diagonal_squared;
         let (predicted, target) = (seen.predicted.to_array(), seen.target.to_array());
@@ -78,7 +82,15 @@ mod tests {
             upstream: 1.0,
         };
         let mut gradient = [0.0; 4];
-        let value = loss.evaluate(&seen, Some(Gradient { predicted: &mut gradient, heatmap: &mut [] })).unwrap();
+        let value = loss
+            .evaluate(
+                &seen,
+                Some(Gradient {
+                    predicted: &mut gradient,
+                    heatmap: &mut [],
+                }),
+            )
+            .unwrap();
         assert_eq!((value, gradient), (0.04, [0.08, 0.0, 0.0, 0.0]));
     }
 }

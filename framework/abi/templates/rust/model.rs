@@ -71,8 +71,16 @@ mod tests {
     #[test]
     fn the_last_layer_is_linear() {
         let mut model = @TYPE@::new(Config::default(), &Context::default()).unwrap();
-        let request = ModelRequest { channels: 3, height: 32, width: 32, classes: 10 };
+        let request = ModelRequest {
+            channels: 3,
+            height: 32,
+            width: 32,
+            classes: 10,
+        };
         let graph = model.graph(&request).unwrap();
-        assert_eq!(graph["layers"].as_array().unwrap().last().unwrap()["op"], "linear");
+        assert_eq!(
+            graph["layers"].as_array().unwrap().last().unwrap()["op"],
+            "linear"
+        );
     }
 }
