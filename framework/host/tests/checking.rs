@@ -40,7 +40,7 @@ const BROKEN: [(PluginKind, &str, &str, &str); 31] = [
     (Localizer, "instance", "fresh-instance", "number 4 is 1 and then 0."),
     (Localizer, "process", "fresh-process", "one process gave ["),
     (Localizer, "batch", "batch", "in the batch and then alone: item 1 of 4, number 4 is 0.5 and then 1"),
-    (Localizer, "strides", "strides", "without gaps and then with rows with gaps: item 0, number"),
+    (Localizer, "strides", "strides", "without gaps and then with "),
     (Localizer, "overread", "inputs", "in `localize` of 1 picture (32x24) crashed (SIGSEGV"),
     (Localizer, "writes", "inputs", "crashed (SIGSEGV"),
     (Localizer, "keeps", "kept-inputs", "in `localize` of 2 pictures (31x23, 31x23) crashed (SIGSEGV"),
@@ -139,12 +139,16 @@ fn good_plugins_pass() {
 
 fn broken_plugins_fail() {
     let (_dir, file) = compile("broken", &[]);
+    let mut wrong = Vec::new();
     for (kind, what, property, words) in BROKEN {
         let report = check(&file, Some(kind), what);
         let found = failures(&report);
         let sound = found.iter().any(|(name, message)| *name == property && message.contains(words));
-        assert!(sound, "{kind} {what}: {found:#?}");
+        if !sound {
+            wrong.push(format!("{kind} {what}: {found:#?}"));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 fn wrong_libraries_fail() {
