@@ -21,7 +21,9 @@ fn difference(one: &[Vec<f32>], other: &[Vec<f32>], tolerance: f32) -> Option<St
             return Some(format!("item {item} is {} and then {}", shown(a), shown(b)));
         }
         let most = a.iter().fold(0f32, |most, value| most.max(value.abs()));
-        if let Some(at) = (0..a.len()).find(|&at| !((a[at] - b[at]).abs() <= tolerance * most)) {
+        if let Some(at) = (0..a.len())
+            .find(|&at| (a[at] - b[at]).abs() > tolerance * most || a[at].is_nan() != b[at].is_nan())
+        {
             return Some(format!("item {item}, number {at} is {} and then {}", a[at], b[at]));
         }
     }
@@ -82,7 +84,7 @@ pub(super) fn sizes(subject: &Subject) -> Result<Found, String> {
         match subject.ask(&instance, &case.input, ORDINARY) {
             Ok(_) => {}
             Err(error) if subject.kind() == PluginKind::Model => {
-                refused.push(format!("{}: {error}", case.name))
+                refused.push(format!("{}: {error}", case.name));
             }
             Err(error) => return Err(format!("{}: {error}", case.name)),
         }

@@ -94,9 +94,9 @@ fn counted(n: usize, noun: &str) -> String {
 }
 
 /// What failed, in words.
-fn failed(failure: Failure) -> String {
-    let about = failure.item.map_or_else(String::new, |item| format!("item {item}: "));
-    format!("{about}{}", failure.message)
+fn failed(Failure { item, message, .. }: Failure) -> String {
+    let about = item.map_or_else(String::new, |item| format!("item {item}: "));
+    format!("{about}{message}")
 }
 
 fn localize(
@@ -300,7 +300,7 @@ pub(super) fn evaluate(
                 heatmaps: heatmaps.as_ref().map_or(ptr::null(), ptr::from_ref),
                 masks: masks.as_ref().map_or(ptr::null(), ptr::from_ref),
                 valid: seen.valid.as_ptr(),
-                upstream: upstream.map_or(ptr::null(), |upstream| upstream.as_ptr()),
+                upstream: upstream.map_or(ptr::null(), Vec::as_ptr),
             };
             let wanted = |flag: u32, buffer: &mut Buffer<f32>| {
                 if wants(flag) && seen.gradients { buffer.raw() } else { ptr::null_mut() }
