@@ -12,6 +12,7 @@ mod graph;
 mod harness;
 mod keeping;
 mod localize;
+mod plugin_check;
 mod plugin_new;
 mod plugins;
 mod resume;
