@@ -24,6 +24,7 @@ mod ls;
 mod plan;
 mod plan_text;
 mod plugin;
+mod plugin_check;
 mod plugin_new;
 mod progress;
 mod report;
@@ -105,6 +106,9 @@ enum Command {
     /// Load a library and print what it says of itself (started before a library is loaded).
     #[command(hide = true, name = fovea_host::probe::SUBCOMMAND)]
     PluginProbe { file: PathBuf },
+    /// Ask a library's plugin for one property (started by `fovea plugin check`).
+    #[command(hide = true, name = fovea_host::check::child::SUBCOMMAND)]
+    PluginCheckOne { request: String },
 }
 
 fn dispatch(command: Command, messages: WorkerMessages, paths: &[PathBuf], registry: &Registry) -> Outcome {
@@ -130,6 +134,10 @@ fn dispatch(command: Command, messages: WorkerMessages, paths: &[PathBuf], regis
         Command::Worker(args) => worker::main(&args, registry),
         Command::PluginProbe { file } => {
             fovea_host::probe::report(&file);
+            Ok(Exit::Success)
+        }
+        Command::PluginCheckOne { request } => {
+            fovea_host::check::one(&request);
             Ok(Exit::Success)
         }
     }

@@ -37,6 +37,7 @@ impl Libraries {
                 Some(experiment) => asked(experiment)?,
                 None => return Ok(libraries),
             },
+            Command::Plugin(args) if !args.looks_around() => return Ok(libraries),
             Command::Plugin(args) => match args.experiment() {
                 Some(experiment) => asked(&experiment)?,
                 None => none(),
@@ -53,6 +54,7 @@ impl Libraries {
             | Command::Logs(_)
             | Command::Report(_)
             | Command::PluginProbe { .. }
+            | Command::PluginCheckOne { .. }
             | Command::Worker(_) => return Ok(libraries),
         };
         libraries.load(&asked, paths)?;

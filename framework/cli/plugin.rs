@@ -1,10 +1,11 @@
-//! `fovea plugin`: what is registered, and from where; and new ones ([`plugin_new`]).
+//! `fovea plugin`: what is registered, and from where; new ones ([`plugin_new`]), and whether they are sound
+//! ([`plugin_check`]).
 
 use crate::exit::Exit;
 use crate::experiment::Experiment;
 use crate::libraries::origin;
 use crate::words::print;
-use crate::{Failure, Outcome, plugin_new};
+use crate::{Failure, Outcome, plugin_check, plugin_new};
 use fovea_api::registry::{Entry, nearest};
 use fovea_api::{PluginKind, Registry};
 use serde_json::{Value, json};
@@ -26,6 +27,8 @@ enum What {
     Show(ShowArgs),
     /// Make a plugin of your own, in Rust or C, that builds at once.
     New(plugin_new::Args),
+    /// Check that a library keeps the promises of plugins, each in a process of its own. Exit code 1: one does not.
+    Check(plugin_check::Args),
 }
 
 #[derive(clap::Args)]
@@ -53,12 +56,17 @@ struct ShowArgs {
 }
 
 impl Args {
+    /// Whether other plugins than those that it names itself mean anything to it.
+    pub(crate) fn looks_around(&self) -> bool {
+        !matches!(self.what, Some(What::New(_) | What::Check(_)))
+    }
+
     /// The experiment that is named.
     pub(crate) fn experiment(&self) -> Option<Experiment> {
         let file = match &self.what {
             Some(What::List(args)) => args.experiment.clone(),
             Some(What::Show(args)) => args.experiment.clone(),
-            Some(What::New(_)) | None => None,
+            Some(What::New(_) | What::Check(_)) | None => None,
         };
         file.map(Experiment::new)
     }
@@ -76,6 +84,7 @@ pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
             Ok(Exit::Success)
         }
         Some(What::New(args)) => plugin_new::main(args),
+        Some(What::Check(args)) => plugin_check::main(args),
     }
 }
 

@@ -15,6 +15,7 @@ mod keeping;
 mod localize;
 mod memory;
 mod orphans;
+mod plugin_check;
 mod plugin_new;
 mod plugins;
 mod resume;

@@ -211,6 +211,23 @@ extern "C" fn on_signal(signal: libc::c_int) {
     unsafe { libc::raise(signal) };
 }
 
+/// From now on, a call that ends the process by exit(3) is named, too.
+pub(crate) fn name_exits() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: the handler lives for ever; not having one is no harm.
+        unsafe { libc::atexit(on_exit) };
+    });
+}
+
+extern "C" fn on_exit() {
+    let thread = thread();
+    let mine = CRUMBS.iter().find(|slot| slot.thread.load(Ordering::Acquire) == thread);
+    if let Some(text) = mine.and_then(Slot::text) {
+        say(&[text.bytes(), b" ended the process by exit()"]);
+    }
+}
+
 /// Writes a line to stderr in one go, without allocating.
 fn say(parts: &[&[u8]]) {
     let mut line = [0; TEXT + 160];

@@ -8,11 +8,13 @@
 //! 4. [`library`]: it is loaded into this process, never to be unloaded.
 //! 5. [`adapt`]: each of its plugins becomes an [`Entry`](fovea_api::registry::Entry) of the registry.
 //!
+//! [`check`] asks a library whether it keeps the promises of the header.
 //! [`guard`] watches every call: who crashes, hangs or hoards memory is named. The main function is [`load`].
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
 pub mod adapt;
 mod call;
+pub mod check;
 pub mod config;
 pub mod discover;
 mod error;

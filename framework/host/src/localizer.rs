@@ -154,14 +154,14 @@ impl<'a> Borrowed<'a> {
 }
 
 /// What was found, as the sink takes it.
-struct Answers<'a> {
-    images: &'a [ImageView<'a>],
-    found: Vec<Option<Localization>>,
+pub(crate) struct Answers<'a> {
+    pub(crate) images: &'a [ImageView<'a>],
+    pub(crate) found: Vec<Option<Localization>>,
     /// The first answer that cannot be right.
-    problem: Option<String>,
+    pub(crate) problem: Option<String>,
 }
 
-unsafe extern "C" fn found(
+pub(crate) unsafe extern "C" fn found(
     context: *mut c_void,
     item: usize,
     localization: *const FoveaLocalization,

@@ -173,7 +173,7 @@ fn ask(prober: &Prober, file: &LibraryFile) -> Result<Report, HostError> {
 }
 
 /// Reads to the end in a thread, so that the child never waits for its pipe.
-fn read(pipe: Option<impl std::io::Read + Send + 'static>) -> std::thread::JoinHandle<String> {
+pub(crate) fn read(pipe: Option<impl std::io::Read + Send + 'static>) -> std::thread::JoinHandle<String> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(pipe) = pipe {
@@ -184,7 +184,10 @@ fn read(pipe: Option<impl std::io::Read + Send + 'static>) -> std::thread::JoinH
 }
 
 /// How the child ended; `None` when it took too long and was killed.
-fn wait(child: &mut Child, timeout: Duration) -> std::io::Result<Option<std::process::ExitStatus>> {
+pub(crate) fn wait(
+    child: &mut Child,
+    timeout: Duration,
+) -> std::io::Result<Option<std::process::ExitStatus>> {
     let started = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {
