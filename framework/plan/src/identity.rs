@@ -4,38 +4,63 @@
 //! `beta = 1` and `beta = 1.0` are one trial.
 
 use crate::TrialConfig;
-use fovea_records::{StageId, TrialId};
+use fovea_records::StageId;
+#[cfg(test)]
+use fovea_records::TrialId;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-/// The identity of a trial.
-pub(crate) fn trial_id(config: &TrialConfig) -> TrialId {
-    let mut text = json(config);
-    if let Value::Object(sections) = &mut text {
-        sections.values_mut().for_each(leave_out_paths);
-    }
-    TrialId::of(&canonical(&text))
+/// What a section of a trial's configuration is called in the text, and what it says there.
+pub(crate) fn section(name: &str, value: &Value) -> String {
+    let mut value = value.clone();
+    leave_out_paths(&mut value);
+    format!("{}:{}", Value::from(name), canonical(&value))
 }
 
-/// The identity of the trial's warm-up stage: the CE-only epochs, which target boxes, the explanation loss and its
-/// weight cannot influence.
+/// The same as far as it has a say in the trial's warm-up stage: the CE-only epochs, which target boxes, the
+/// explanation loss and its weight cannot influence.
+pub(crate) fn warm_up_section(name: &str, value: &Value) -> Option<String> {
+    match name {
+        "augmentation" | "dataset" | "input" | "model" | "seed" => Some(section(name, value)),
+        "training" => {
+            let mut training = value.clone();
+            if let Value::Object(training) = &mut training {
+                training.shift_remove("beta");
+            }
+            Some(section(name, &training))
+        }
+        _ => None,
+    }
+}
+
+/// The text of a whole configuration, from its sections in the order of their names.
+pub(crate) fn whole<'a>(sections: impl Iterator<Item = &'a str>) -> String {
+    let mut text = String::with_capacity(2048);
+    for section in sections {
+        text.push(if text.is_empty() { '{' } else { ',' });
+        text.push_str(section);
+    }
+    text.push('}');
+    text
+}
+
+/// The identity of a trial.
+#[cfg(test)]
+pub(crate) fn trial_id(config: &TrialConfig) -> TrialId {
+    TrialId::of(&whole(named(config, |name, value| Some(section(name, value))).iter().map(String::as_str)))
+}
+
+/// The identity of the trial's warm-up stage.
 pub(crate) fn stage_id(config: &TrialConfig) -> StageId {
-    let mut training = json(&config.training);
-    if let Value::Object(training) = &mut training {
-        training.shift_remove("beta");
-    }
-    let mut prefix = json!({
-        "seed": config.seed,
-        "dataset": config.dataset,
-        "input": config.input,
-        "augmentation": config.augmentation,
-        "model": config.model,
-        "training": training,
-    });
-    if let Value::Object(sections) = &mut prefix {
-        sections.values_mut().for_each(leave_out_paths);
-    }
-    StageId::of(&canonical(&prefix))
+    StageId::of(&whole(named(config, warm_up_section).iter().map(String::as_str)))
+}
+
+/// The texts of the sections, in the order of their names.
+fn named(config: &TrialConfig, text: impl Fn(&str, &Value) -> Option<String>) -> Vec<String> {
+    let json = json(config);
+    let mut sections: Vec<(&String, &Value)> = json.as_object().into_iter().flatten().collect();
+    sections.sort_by_key(|(name, _)| *name);
+    sections.into_iter().filter_map(|(name, value)| text(name, value)).collect()
 }
 
 /// Removes from a plugin's section where its files are; the fingerprint says what is in them.
@@ -73,10 +98,12 @@ fn sorted(value: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{PluginConfig, TrainingConfig};
+    use crate::{PluginConfig, Shared, TrainingConfig};
+    use serde_json::json;
 
-    fn plugin(name: &str, config: Value) -> PluginConfig {
-        PluginConfig { name: name.to_owned(), config, fingerprint: "v1".to_owned(), paths: Vec::new() }
+    fn plugin(name: &str, config: Value) -> Shared<PluginConfig> {
+        let (name, fingerprint) = (name.to_owned(), "v1".to_owned());
+        PluginConfig { name, config, fingerprint, paths: Vec::new() }.into()
     }
 
     fn config() -> TrialConfig {

@@ -9,7 +9,8 @@
 //! - `exclude` and `include`: points to leave out and to add; `select` finds the points that a `where` means.
 //! - `references`: published numbers and the variants they are about. `tables` reads such lists of tables. `group`: variants that
 //!   belong together.
-//! - [`plan`]: [`Plan`], what `expand` makes of all that, with `points`, `labels` and `stages`; `verdict` judges the whole.
+//! - [`plan`]: [`Plan`], what `expand` makes of all that, with `points`, `labels`, `sections` and `stages`; `verdict` judges
+//!   the whole.
 //! - `effective`: what all layers make together, as `toml`; `schema`: what a file may say, for editors.
 //! - `origins`: where each value was given, for trials and for `effective`.
 //! - `spans` and [`errors`]: where in the file something is, and how it is shown.
@@ -43,6 +44,7 @@ mod ranges;
 mod references;
 mod removal;
 mod schema;
+mod sections;
 mod select;
 mod shape;
 mod smoke;
@@ -58,12 +60,12 @@ mod verdict;
 pub use catalog::{PluginCatalog, PluginIssue, PluginKind};
 pub use config::{
     AugmentationConfig, CamConfig, EvaluationConfig, InputConfig, Normalisation, OptimizerConfig,
-    OptimizerKind, PluginConfig, ScheduleConfig, ScheduleKind, TargetClass, TrainingConfig, TrialConfig,
+    OptimizerKind, PluginConfig, ScheduleConfig, ScheduleKind, Shared, TargetClass, TrainingConfig, TrialConfig,
     ZeroCam,
 };
 pub use effective::{Effective, Origins, effective};
 pub use errors::{Location, PlanError, PlanErrors};
 pub use overrides::Overrides;
-pub use plan::{Excluded, Plan, RunConfig, Stage, Trial, load};
+pub use plan::{Excluded, Plan, RunConfig, Stage, Trial, TrialOrigins, load};
 pub use schema::schema;
 pub use spec::{DeviceRequest, ExperimentSpec, PluginSpec, PruneSpec, RunSpec};

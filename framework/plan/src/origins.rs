@@ -7,35 +7,24 @@ use crate::errors::{At, Location};
 use crate::expand::{Above, Expansion, Point};
 use crate::layers::Layers;
 use crate::spans::join;
-use crate::{PluginKind, TrialConfig, identity};
+use crate::PluginKind;
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 impl Expansion<'_> {
-    /// Origin of every value of a trial's configuration that is no default, by dotted key.
-    pub(crate) fn origins(&mut self, point: &Point<'_>, config: &TrialConfig) -> BTreeMap<String, String> {
-        let mut leaves = Vec::new();
-        if let Value::Object(sections) = identity::json(config) {
-            for (key, value) in &sections {
-                let path = vec![key.clone()];
-                if PluginKind::from_key(key).is_some() {
-                    leaves.push(join(&path, "name"));
-                    collect(&value["config"], &path, &mut leaves);
-                } else {
-                    collect(value, &path, &mut leaves);
-                }
-            }
+    /// Origin of every value of a section that is no default, by dotted key.
+    pub(crate) fn origins(&mut self, point: &Point<'_, '_>, section: &str, value: &Value) -> Vec<(String, String)> {
+        let (mut leaves, path) = (Vec::new(), vec![section.to_owned()]);
+        if PluginKind::from_key(section).is_some() {
+            leaves.push(join(&path, "name"));
+            collect(&value["config"], &path, &mut leaves);
+        } else {
+            collect(value, &path, &mut leaves);
         }
-        let mut origins = BTreeMap::new();
-        for path in leaves {
-            if let Some(origin) = self.origin(point, &path) {
-                origins.insert(path.join("."), origin);
-            }
-        }
-        origins
+        let origin = |path: Vec<String>| Some((path.join("."), self.origin(point, &path)?));
+        leaves.into_iter().filter_map(origin).collect()
     }
 
-    fn origin(&mut self, point: &Point<'_>, path: &[String]) -> Option<String> {
+    fn origin(&mut self, point: &Point<'_, '_>, path: &[String]) -> Option<String> {
         match self.above_base(point, path, At::Value) {
             Some(Above::Override(location)) => return Some(text(&location)),
             Some(Above::Axis(axis, location)) => {
