@@ -20,6 +20,7 @@ mod log;
 mod logs;
 mod ls;
 mod plan;
+mod plan_json;
 mod plan_text;
 mod plugins;
 mod progress;

@@ -80,7 +80,7 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages) -> Outcome {
                 ),
             }
         }
-        report::write(&store)?;
+        report::write_if_new(&store)?;
     }
     tell_troubles(&summary, store.root());
     if interrupted {

@@ -45,7 +45,7 @@ pub mod worker;
 pub use error::OrchestratorError;
 pub use run::{RunOptions, run};
 pub use select::{Selection, Shard};
-pub use standing::{Standing, Word, standings};
+pub use standing::{Standing, Word, plan_standings, standings};
 pub use status::{TrialStatus, status};
 pub use stop::Stop;
 pub use update::{Crash, RunSummary, TaskLabel, Update};
