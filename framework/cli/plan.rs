@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// A trial has index, id, variant, seed, axes {key: label}, status (new, stale, running, interrupted, failed,
     /// diverged, pruned, damaged, done), reason, time (seconds since 1970), epochs, epochs_done, earlier (the id that it
     /// takes the place of), changes [{kind, key, plugin, from, to, text}], stage, shares_with (ids; null where they are more
-    /// than 100: the stage has them), estimate {seconds, low, high, basis}.
+    /// than 20: the stage has them), estimate {seconds, low, high, basis}.
     ///
     /// A stage has id, epochs, done, trials (ids), estimate. A point that an `[[exclude]]` leaves out has variant, seed,
     /// reason, rule (where it stands: file:line:column). What is unknown or absent is null.
@@ -42,8 +42,8 @@ pub(crate) fn base_dir() -> PathBuf {
 pub(crate) fn main(args: &Args) -> Outcome {
     let plan = args.experiment.load()?;
     let store = RunStore::new(&plan.run.dir);
-    let standings = fovea_orchestrator::plan_standings(&plan, &store)
-        .map_err(|e| Failure::new(Exit::Files, e))?;
+    let standings =
+        fovea_orchestrator::plan_standings(&plan, &store).map_err(|e| Failure::new(Exit::Files, e))?;
     let foreseen = foresee::foresee(&plan, &store, &standings, args.probe)?;
     if args.json {
         plan_json::write(&plan, &store, &standings, &foreseen);

@@ -4,9 +4,9 @@
 
 use crate::excluded;
 use crate::foresee::Foreseen;
+use fovea_orchestrator::changes::Change;
 use fovea_orchestrator::estimate::TaskEstimate;
 use fovea_orchestrator::run::stage_is_done;
-use fovea_orchestrator::changes::Change;
 use fovea_orchestrator::{Standing, Word};
 use fovea_plan::{Plan, Stage};
 use fovea_records::{RunStore, StageId, TrialId};
@@ -17,7 +17,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 /// A stage that more trials share names them itself, once: each of them naming all others would take the square.
-const MOST_SHARERS: usize = 100;
+const MOST_SHARERS: usize = 20;
 
 /// Prints the document to stdout.
 pub(crate) fn write(plan: &Plan, store: &RunStore, standings: &[Standing], foreseen: &Foreseen) {
@@ -58,7 +58,10 @@ pub(crate) fn write(plan: &Plan, store: &RunStore, standings: &[Standing], fores
     };
     let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     // Whoever reads may have seen enough: that is no mistake.
-    drop(serde_json::to_writer_pretty(&mut out, &document).map(|()| out.write_all(b"\n").and_then(|()| out.flush())));
+    drop(
+        serde_json::to_writer_pretty(&mut out, &document)
+            .map(|()| out.write_all(b"\n").and_then(|()| out.flush())),
+    );
 }
 
 #[derive(Serialize)]
@@ -114,7 +117,11 @@ impl Serialize for Trials<'_> {
                 epochs: trial.config.training.epochs,
                 epochs_done: standing.epochs_done,
                 earlier: standing.earlier.as_ref(),
-                changes: standing.changes.iter().map(|change| Told { change, text: change.to_string() }).collect(),
+                changes: standing
+                    .changes
+                    .iter()
+                    .map(|change| Told { change, text: change.to_string() })
+                    .collect(),
                 stage: trial.stage.as_ref(),
                 shares_with: (sharers.len() <= MOST_SHARERS).then(others),
                 estimate: *estimate,

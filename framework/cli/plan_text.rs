@@ -40,7 +40,11 @@ pub(crate) fn text(
                 || if s.is_pending() { "?".into() } else { "-".into() },
                 |t| duration(t.time.seconds),
             ),
-            trial.stage.as_ref().and_then(|id| stages.get(id)).map_or_else(|| "-".to_owned(), |stage| shares(stage)),
+            trial
+                .stage
+                .as_ref()
+                .and_then(|id| stages.get(id))
+                .map_or_else(|| "-".to_owned(), |stage| shares(stage)),
         ]
     });
     let rows: Vec<Vec<String>> = rows.collect();

@@ -259,10 +259,16 @@ struct Earlier<'a> {
 
 impl<'a> Earlier<'a> {
     /// What cannot be read is left out: it cannot explain anything.
-    fn read(trials: &[Asked<'_>], axes: &'a [String], folders: &'a HashSet<String>, store: &RunStore) -> Self {
+    fn read(
+        trials: &[Asked<'_>],
+        axes: &'a [String],
+        folders: &'a HashSet<String>,
+        store: &RunStore,
+    ) -> Self {
         let planned: HashSet<&str> = trials.iter().map(|trial| trial.id().as_str()).collect();
         let mut by_seed: HashMap<u64, Vec<EarlierTrial>> = HashMap::new();
-        let unplanned: Vec<&String> = folders.iter().filter(|name| !planned.contains(name.as_str())).collect();
+        let unplanned: Vec<&String> =
+            folders.iter().filter(|name| !planned.contains(name.as_str())).collect();
         if unplanned.is_empty() {
             return Self { axes, folders, by_seed };
         }

@@ -15,7 +15,8 @@ use crate::shape::Shape;
 use crate::stages;
 use crate::verdict;
 use crate::{
-    DeviceRequest, PlanErrors, PluginCatalog, PluginConfig, PluginIssue, PluginKind, Shared, TrialConfig, identity,
+    DeviceRequest, PlanErrors, PluginCatalog, PluginConfig, PluginIssue, PluginKind, Shared, TrialConfig,
+    identity,
 };
 use fovea_records::{StageId, TrialId};
 use serde_json::Value;
@@ -108,11 +109,11 @@ pub(crate) struct Point<'a, 'p> {
 }
 
 /// What has the say about a key, above the base document.
-pub(crate) enum Above<'a> {
+pub(crate) enum Above<'p> {
     /// An override that was applied again.
     Override(Location),
-    /// The value of an axis.
-    Axis(&'a Axis, Location),
+    /// The value of an axis, and the keys below it.
+    Axis(usize, &'p [String]),
     /// A value of an axis that put another plugin's table in place of the base's, and says nothing of the key.
     Replaced,
 }
@@ -130,7 +131,8 @@ pub(crate) struct Expansion<'a> {
     rules: Vec<Rule<'a>>,
     points: Points,
     pub(crate) names: HashMap<PluginKind, Vec<String>>,
-    pub(crate) resolved: HashMap<(PluginKind, String, String), Result<Shared<PluginConfig>, Vec<PluginIssue>>>,
+    pub(crate) resolved:
+        HashMap<(PluginKind, String, String), Result<Shared<PluginConfig>, Vec<PluginIssue>>>,
     /// Whether each override below an axis was of use.
     pub(crate) used: Vec<bool>,
     /// For each of [`SECTIONS`], the axes that set something in it.
@@ -141,6 +143,8 @@ pub(crate) struct Expansion<'a> {
     /// Positions that are being looked up.
     own: Vec<usize>,
     blank: TrialConfig,
+    /// Origins of values of axes, by axis and position, as far as they were asked for.
+    pub(crate) axis_origins: HashMap<(usize, usize), String>,
     /// Origins of values of the base document, as far as they were asked for.
     pub(crate) base_origins: HashMap<Vec<String>, Option<String>>,
 }
@@ -175,6 +179,7 @@ impl<'a> Expansion<'a> {
             sections: Vec::new(),
             own: Vec::new(),
             blank: sections::blank(),
+            axis_origins: HashMap::new(),
             base_origins: HashMap::new(),
         }
     }
@@ -262,14 +267,23 @@ impl<'a> Expansion<'a> {
     /// Where the user set exactly this path at this point, if at all.
     pub(crate) fn exact(&self, point: &Point<'_, '_>, path: &[String], at: At) -> Option<Location> {
         match self.above_base(point, path, at) {
-            Some(Above::Override(location) | Above::Axis(_, location)) => Some(location),
+            Some(Above::Override(location)) => Some(location),
+            Some(Above::Axis(axis, below)) => {
+                let value = &self.layers.axes[axis].values[point.choice[axis]];
+                Some(self.layers.location(&value.given, below, at))
+            }
             Some(Above::Replaced) => None,
             None => self.layers.given_in_base(path, at),
         }
     }
 
     /// What has the say about a path at a point, if it is not the base document.
-    pub(crate) fn above_base(&self, point: &Point<'_, '_>, path: &[String], at: At) -> Option<Above<'a>> {
+    pub(crate) fn above_base<'p>(
+        &self,
+        point: &Point<'_, '_>,
+        path: &'p [String],
+        at: At,
+    ) -> Option<Above<'p>> {
         for entry in point.above.iter().rev() {
             if path.starts_with(&entry.path) && covers(&entry.value, &path[entry.path.len()..]) {
                 let below = if entry.value.is_string() { &[] } else { &path[entry.path.len()..] };
@@ -284,7 +298,7 @@ impl<'a> Expansion<'a> {
                 let below = &path[axis.path.len()..];
                 if covers(&value.value, below) {
                     let below = if value.value.is_string() { &[] } else { below };
-                    return Some(Above::Axis(axis, layers.location(&value.given, below, at)));
+                    return Some(Above::Axis(index, below));
                 }
                 if point.replaced[index] {
                     return Some(Above::Replaced);

@@ -8,13 +8,19 @@ use fovea_records::StageId;
 #[cfg(test)]
 use fovea_records::TrialId;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// What a section of a trial's configuration is called in the text, and what it says there.
 pub(crate) fn section(name: &str, value: &Value) -> String {
-    let mut value = value.clone();
-    leave_out_paths(&mut value);
-    format!("{}:{}", Value::from(name), canonical(&value))
+    let mut text = format!("{}:", Value::from(name));
+    if value.get("paths").is_some() {
+        let mut value = value.clone();
+        leave_out_paths(&mut value);
+        canonical(&value, &mut text);
+    } else {
+        canonical(value, &mut text);
+    }
+    text
 }
 
 /// The same as far as it has a say in the trial's warm-up stage: the CE-only epochs, which target boxes, the
@@ -79,20 +85,36 @@ pub(crate) fn json(value: &impl Serialize) -> Value {
     serde_json::to_value(value).expect("configurations have text keys only, which is all that JSON asks")
 }
 
-fn canonical(value: &Value) -> String {
-    sorted(value).to_string()
-}
-
-fn sorted(value: &Value) -> Value {
+fn canonical(value: &Value, text: &mut String) {
     match value {
         Value::Object(table) => {
             let mut entries: Vec<_> = table.iter().collect();
-            entries.sort_by_key(|(key, _)| *key);
-            Value::Object(entries.into_iter().map(|(k, v)| (k.clone(), sorted(v))).collect::<Map<_, _>>())
+            entries.sort_unstable_by_key(|(key, _)| *key);
+            list(entries, ['{', '}'], text, |(key, value), text| {
+                text.push_str(&Value::from(key.as_str()).to_string());
+                text.push(':');
+                canonical(value, text);
+            });
         }
-        Value::Array(list) => Value::Array(list.iter().map(sorted).collect()),
-        other => other.clone(),
+        Value::Array(values) => list(values, ['[', ']'], text, canonical),
+        other => text.push_str(&other.to_string()),
     }
+}
+
+fn list<T>(
+    items: impl IntoIterator<Item = T>,
+    [open, close]: [char; 2],
+    text: &mut String,
+    write: impl Fn(T, &mut String),
+) {
+    text.push(open);
+    for (place, item) in items.into_iter().enumerate() {
+        if place > 0 {
+            text.push(',');
+        }
+        write(item, text);
+    }
+    text.push(close);
 }
 
 #[cfg(test)]
@@ -124,8 +146,13 @@ mod tests {
 
     #[test]
     fn canonical_text_has_sorted_keys_and_no_whitespace() {
+        let text = |value: &Value| {
+            let mut text = String::new();
+            canonical(value, &mut text);
+            text
+        };
         assert_eq!(
-            canonical(&json!({ "b": [{ "d": 1.0, "c": 2 }], "a": "x y" })),
+            text(&json!({ "b": [{ "d": 1.0, "c": 2 }], "a": "x y" })),
             r#"{"a":"x y","b":[{"c":2,"d":1.0}]}"#
         );
     }

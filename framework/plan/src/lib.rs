@@ -60,8 +60,8 @@ mod verdict;
 pub use catalog::{PluginCatalog, PluginIssue, PluginKind};
 pub use config::{
     AugmentationConfig, CamConfig, EvaluationConfig, InputConfig, Normalisation, OptimizerConfig,
-    OptimizerKind, PluginConfig, ScheduleConfig, ScheduleKind, Shared, TargetClass, TrainingConfig, TrialConfig,
-    ZeroCam,
+    OptimizerKind, PluginConfig, ScheduleConfig, ScheduleKind, Shared, TargetClass, TrainingConfig,
+    TrialConfig, ZeroCam,
 };
 pub use effective::{Effective, Origins, effective};
 pub use errors::{Location, PlanError, PlanErrors};

@@ -11,8 +11,8 @@ use crate::layers;
 use crate::points::Block;
 use crate::spec::ExperimentSpec;
 use crate::{
-    AugmentationConfig, CamConfig, EvaluationConfig, InputConfig, PluginConfig, PluginIssue, PluginKind, Shared,
-    TrainingConfig, TrialConfig,
+    AugmentationConfig, CamConfig, EvaluationConfig, InputConfig, PluginConfig, PluginIssue, PluginKind,
+    Shared, TrainingConfig, TrialConfig,
 };
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -111,7 +111,12 @@ impl<'a> Expansion<'a> {
     }
 
     /// A section at a point; what is wrong with it is reported.
-    pub(crate) fn section(&mut self, name: &'static str, choice: &[usize], block: &'a Block) -> Option<Section> {
+    pub(crate) fn section(
+        &mut self,
+        name: &'static str,
+        choice: &[usize],
+        block: &'a Block,
+    ) -> Option<Section> {
         let (point, mut document) = self.point(name, choice, block);
         let mut issues = Vec::new();
         let part = match PluginKind::from_key(name) {
@@ -231,7 +236,12 @@ impl<'a> Expansion<'a> {
     }
 
     /// Resolves a plugin's table, once for equal tables.
-    fn plugin(&mut self, kind: PluginKind, table: &Value, issues: &mut Vec<Issue>) -> Option<Shared<PluginConfig>> {
+    fn plugin(
+        &mut self,
+        kind: PluginKind,
+        table: &Value,
+        issues: &mut Vec<Issue>,
+    ) -> Option<Shared<PluginConfig>> {
         let path = vec![kind.as_str().to_owned()];
         let name_path = crate::spans::join(&path, "name");
         let known: Vec<&str> = self.names[&kind].iter().map(String::as_str).collect();

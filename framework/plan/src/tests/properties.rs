@@ -11,7 +11,13 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 const KEYS: [(&str, &[&str]); 11] = [
     (
         "loss",
-        &["\"none\"", "\"ria\"", "\"iou\"", "{ name = \"ria\", lambda = 0.3 }", "{ name = \"ria\", power = 3 }"],
+        &[
+            "\"none\"",
+            "\"ria\"",
+            "\"iou\"",
+            "{ name = \"ria\", lambda = 0.3 }",
+            "{ name = \"ria\", power = 3 }",
+        ],
     ),
     ("model", &["\"resnet-tiny\"", "\"resnet18\"", "{ name = \"resnet18\", dropout = 0.5 }"]),
     ("localizer", &["\"ground-truth\"", "\"center-box\"", "{ name = \"center-box\", size = 0.25 }"]),
@@ -58,7 +64,8 @@ fn axes_text(axes: &[Axis]) -> String {
 /// The cross product, the last axis fastest.
 fn crossed(axes: &[Axis]) -> Vec<Point> {
     axes.iter().fold(vec![Point::new()], |points, axis| {
-        let with = |point: &Point, value| point.iter().map(|(k, v)| (*k, *v)).chain([(axis.key, value)]).collect();
+        let with =
+            |point: &Point, value| point.iter().map(|(k, v)| (*k, *v)).chain([(axis.key, value)]).collect();
         points.iter().flat_map(|point| axis.values.iter().map(move |value| with(point, *value))).collect()
     })
 }
@@ -67,7 +74,8 @@ fn crossed(axes: &[Axis]) -> Vec<Point> {
 fn alone(point: &Point) -> String {
     let lines: String = point.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
     // The model of the head is one of several.
-    let head: Vec<&str> = HEAD.lines().filter(|line| !point.keys().any(|key| line.starts_with(key))).collect();
+    let head: Vec<&str> =
+        HEAD.lines().filter(|line| !point.keys().any(|key| line.starts_with(key))).collect();
     format!("{}\n{lines}", head.join("\n"))
 }
 
@@ -104,7 +112,9 @@ fn fits(point: &Point, r#where: &[Axis]) -> bool {
 /// Everything that a trial's configuration says, and the path to it.
 fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
     match value {
-        Value::Object(table) => table.iter().for_each(|(key, value)| leaves(value, &format!("{path}/{key}"), found)),
+        Value::Object(table) => {
+            table.iter().for_each(|(key, value)| leaves(value, &format!("{path}/{key}"), found))
+        }
         Value::Array(list) if !list.is_empty() => {
             list.iter().enumerate().for_each(|(i, value)| leaves(value, &format!("{path}/{i}"), found));
         }
@@ -114,12 +124,15 @@ fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
 
 /// Values of the same kind, to take its place.
 fn others(value: &Value) -> Vec<Value> {
-    let words = ["adam", "sgd", "cosine", "step", "ground-truth", "predicted", "minmax", "sum", "skip", "full-box"];
+    let words =
+        ["adam", "sgd", "cosine", "step", "ground-truth", "predicted", "minmax", "sum", "skip", "full-box"];
     match value {
         Value::Bool(flag) => vec![Value::from(!flag)],
         Value::Number(number) if number.is_u64() => vec![Value::from(number.as_u64().unwrap() + 1)],
         Value::Number(number) => vec![Value::from(number.as_f64().unwrap() + 0.125)],
-        Value::String(text) => words.iter().filter(|word| *word != text).map(|word| Value::from(*word)).collect(),
+        Value::String(text) => {
+            words.iter().filter(|word| *word != text).map(|word| Value::from(*word)).collect()
+        }
         _ => Vec::new(),
     }
 }
