@@ -118,6 +118,9 @@ pub(crate) enum Above<'p> {
     Replaced,
 }
 
+/// What the catalog made of a plugin's table.
+type Resolved = Result<Shared<PluginConfig>, Vec<PluginIssue>>;
+
 pub(crate) struct Expansion<'a> {
     pub(crate) layers: &'a Layers,
     pub(crate) shape: &'a Shape,
@@ -131,8 +134,7 @@ pub(crate) struct Expansion<'a> {
     rules: Vec<Rule<'a>>,
     points: Points,
     pub(crate) names: HashMap<PluginKind, Vec<String>>,
-    pub(crate) resolved:
-        HashMap<(PluginKind, String, String), Result<Shared<PluginConfig>, Vec<PluginIssue>>>,
+    pub(crate) resolved: HashMap<(PluginKind, String, String), Resolved>,
     /// Whether each override below an axis was of use.
     pub(crate) used: Vec<bool>,
     /// For each of [`SECTIONS`], the axes that set something in it.

@@ -113,7 +113,7 @@ fn fits(point: &Point, r#where: &[Axis]) -> bool {
 fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
     match value {
         Value::Object(table) => {
-            table.iter().for_each(|(key, value)| leaves(value, &format!("{path}/{key}"), found))
+            table.iter().for_each(|(key, value)| leaves(value, &format!("{path}/{key}"), found));
         }
         Value::Array(list) if !list.is_empty() => {
             list.iter().enumerate().for_each(|(i, value)| leaves(value, &format!("{path}/{i}"), found));
@@ -169,7 +169,8 @@ proptest! {
         let text = format!("{head}{quoted}[axes]\n{lines}{grouped}");
         let mut found = plan_with(&text, &[], &[]).unwrap();
         let sort = |plan: &mut Plan| plan.trials.sort_by(|a, b| a.id.cmp(&b.id));
-        (sort(&mut expected), sort(&mut found));
+        sort(&mut expected);
+        sort(&mut found);
         prop_assert_eq!(ids(&expected), ids(&found));
         prop_assert!(expected.trials.iter().zip(&found.trials).all(|(a, b)| a.config == b.config));
     }
