@@ -118,7 +118,8 @@ impl Subject {
             (Some(trial), _, _) => {
                 let trial = TrainedTrial::open(&find_trial(trial, None)?)?;
                 let model = (trial.config.model.name.clone(), trial.model_config(Some(&trial.weights)));
-                (model, trial.config.input, (trial.config.extractor.name, trial.config.extractor.config))
+                let extractor = &trial.config.extractor;
+                (model, trial.config.input, (extractor.name.clone(), extractor.config.clone()))
             }
             (None, Some(name), Some(weights)) => {
                 let mut config = settings::parse(&args.settings)?;

@@ -9,9 +9,9 @@ use fovea_orchestrator::estimate::{Basis, Estimate, Known, estimate};
 use fovea_orchestrator::history::{self, Probe, Sample, Workload};
 use fovea_orchestrator::run::stage_is_done;
 use fovea_plan::{Plan, Trial};
-use fovea_records::RunStore;
+use fovea_records::{RunStore, StageId};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What is known of the time ahead.
 pub(crate) struct Foreseen {
@@ -40,9 +40,8 @@ pub(crate) fn foresee(
     measure: bool,
     registry: &Registry,
 ) -> Result<Foreseen, Failure> {
-    let mut models: Vec<&str> = plan.trials.iter().map(|trial| trial.config.model.name.as_str()).collect();
-    models.sort_unstable();
-    models.dedup();
+    let models: HashSet<&str> = plan.trials.iter().map(|trial| trial.config.model.name.as_str()).collect();
+    let models: Vec<&str> = models.into_iter().collect();
     let mut samples = history::collect(&history::beside(store.root()), &models);
     let device = device::name(plan.device);
     // Opening a data set lists its files: once each, and only where no earlier trial tells.
@@ -52,7 +51,9 @@ pub(crate) fn foresee(
         let count = || Some(probe::pictures(&trial.config, &plan::base_dir(), registry).ok()?.train as f64);
         *counted.borrow_mut().entry(key).or_insert_with(count)
     };
-    let stage_done = |id: &_| stage_is_done(store, plan, id);
+    let done: HashSet<&StageId> =
+        plan.stages.iter().map(|stage| &stage.id).filter(|id| stage_is_done(store, plan, id)).collect();
+    let stage_done = |id: &_| done.contains(id);
     let known = |samples: &[Sample]| {
         estimate(
             plan,

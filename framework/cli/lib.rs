@@ -22,6 +22,7 @@ mod log;
 mod logs;
 mod ls;
 mod plan;
+mod plan_json;
 mod plan_text;
 mod plugin;
 mod plugin_check;

@@ -3,7 +3,7 @@
 use crate::exit::Exit;
 use crate::experiment::Experiment;
 use crate::words::print;
-use crate::{Failure, Outcome, foresee, plan_text};
+use crate::{Failure, Outcome, foresee, plan_json, plan_text};
 use fovea_api::Registry;
 use fovea_records::RunStore;
 use std::path::PathBuf;
@@ -27,8 +27,8 @@ pub(crate) struct Args {
     ///
     /// A trial has index, id, variant, seed, axes {key: label}, status (new, stale, running, interrupted, failed,
     /// diverged, pruned, damaged, done), reason, time (seconds since 1970), epochs, epochs_done, earlier (the id that it
-    /// takes the place of), changes [{kind, key, plugin, from, to, text}], stage, shares_with (ids), estimate {seconds,
-    /// low, high, basis}.
+    /// takes the place of), changes [{kind, key, plugin, from, to, text}], stage, shares_with (ids; null where they are more
+    /// than 20: the stage has them), estimate {seconds, low, high, basis}.
     ///
     /// A stage has id, epochs, done, trials (ids), estimate. A point that an `[[exclude]]` leaves out has variant, seed,
     /// reason, rule (where it stands: file:line:column). What is unknown or absent is null.
@@ -44,11 +44,11 @@ pub(crate) fn base_dir() -> PathBuf {
 pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     let plan = args.experiment.load(registry)?;
     let store = RunStore::new(&plan.run.dir);
-    let standings = fovea_orchestrator::standings(&plan.to_run_plan(), &store)
-        .map_err(|e| Failure::new(Exit::Files, e))?;
+    let standings =
+        fovea_orchestrator::plan_standings(&plan, &store).map_err(|e| Failure::new(Exit::Files, e))?;
     let foreseen = foresee::foresee(&plan, &store, &standings, args.probe, registry)?;
     if args.json {
-        print(&format!("{:#}\n", plan_text::json(&plan, &store, &standings, &foreseen)));
+        plan_json::write(&plan, &store, &standings, &foreseen);
     } else {
         print(&plan_text::text(&plan, &store, &standings, &foreseen, args.excluded));
     }

@@ -1,4 +1,4 @@
-//! What `fovea plan` prints: for reading, and as JSON.
+//! What `fovea plan` prints for reading.
 
 use crate::excluded;
 use crate::foresee::{Foreseen, Probed};
@@ -6,9 +6,9 @@ use crate::words::{ago, duration, plural, table};
 use fovea_orchestrator::estimate::{Basis, Seconds, TaskEstimate};
 use fovea_orchestrator::run::stage_is_done;
 use fovea_orchestrator::{Saving, Standing, Word};
-use fovea_plan::{Plan, Trial};
-use fovea_records::RunStore;
-use serde_json::{Map, Value, json};
+use fovea_plan::{Plan, Stage};
+use fovea_records::{RunStore, StageId};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 /// Trials that a reason names one by one.
@@ -29,6 +29,7 @@ pub(crate) fn text(
         let _ = writeln!(text, "it is running ({holder})");
     }
     text.push('\n');
+    let stages: HashMap<&StageId, &Stage> = plan.stages.iter().map(|stage| (&stage.id, stage)).collect();
     let rows = plan.trials.iter().zip(standings).zip(&foreseen.estimate.trials).map(|((trial, s), task)| {
         vec![
             trial.id.to_string(),
@@ -39,7 +40,11 @@ pub(crate) fn text(
                 || if s.is_pending() { "?".into() } else { "-".into() },
                 |t| duration(t.time.seconds),
             ),
-            shares(plan, trial),
+            trial
+                .stage
+                .as_ref()
+                .and_then(|id| stages.get(id))
+                .map_or_else(|| "-".to_owned(), |stage| shares(stage)),
         ]
     });
     let rows: Vec<Vec<String>> = rows.collect();
@@ -82,26 +87,22 @@ fn saving(plan: &Plan) -> String {
 }
 
 /// What a trial shares with others: `4 epochs with 3 others (1f0c...)`.
-fn shares(plan: &Plan, trial: &Trial) -> String {
-    let stage = plan.stages.iter().find(|stage| Some(&stage.id) == trial.stage.as_ref());
-    stage.map_or_else(
-        || "-".to_owned(),
-        |stage| {
-            let others = plural(stage.trials.len() - 1, "other");
-            format!("{} with {others} ({})", plural(stage.epochs, "epoch"), &stage.id.as_str()[..8])
-        },
-    )
+fn shares(stage: &Stage) -> String {
+    let others = plural(stage.trials.len() - 1, "other");
+    format!("{} with {others} ({})", plural(stage.epochs, "epoch"), &stage.id.as_str()[..8])
 }
 
 /// Why trials are to run that were run before, and why others will not; equal reasons once.
 fn reasons(plan: &Plan, standings: &[Standing]) -> String {
     let mut groups: Vec<(Word, &str, Vec<usize>)> = Vec::new();
+    let mut places: HashMap<(Word, &str), usize> = HashMap::new();
     for (index, standing) in standings.iter().enumerate() {
         let Some(reason) = &standing.reason else { continue };
-        match groups.iter_mut().find(|(word, said, _)| *word == standing.status && said == reason) {
-            Some((.., members)) => members.push(index),
-            None => groups.push((standing.status, reason, vec![index])),
-        }
+        let place = *places.entry((standing.status, reason)).or_insert_with(|| {
+            groups.push((standing.status, reason, Vec::new()));
+            groups.len() - 1
+        });
+        groups[place].2.push(index);
     }
     let mut text = String::new();
     for (place, (word, reason, members)) in groups.iter().enumerate() {
@@ -163,56 +164,4 @@ fn time(plan: &Plan, foreseen: &Foreseen) -> String {
         bases.join(" and ")
     );
     text
-}
-
-/// For programs. `fovea plan --help` lists the keys; they stay.
-pub(crate) fn json(plan: &Plan, store: &RunStore, standings: &[Standing], foreseen: &Foreseen) -> Value {
-    let estimate = &foreseen.estimate;
-    let trials = plan.trials.iter().zip(standings).zip(&estimate.trials);
-    let trials: Vec<Value> =
-        trials.map(|((trial, s), task)| trial_json(plan, trial, s, task.as_ref())).collect();
-    let stages = plan.stages.iter().zip(&estimate.stages).map(|(stage, task)| {
-        json!({
-            "id": stage.id, "epochs": stage.epochs, "done": stage_is_done(store, plan, &stage.id),
-            "trials": stage.trials, "estimate": task,
-        })
-    });
-    let probes = foreseen.probes.iter().map(|probe| {
-        json!({
-            "what": probe.what, "device": probe.device, "step_seconds": probe.step_seconds[0],
-            "explained_step_seconds": probe.step_seconds[1], "pictures": probe.pictures,
-        })
-    });
-    let (total, saving) = (estimate.total, Saving::of(plan));
-    json!({
-        "name": plan.name, "question": plan.question, "dir": plan.run.dir, "smoke": plan.smoke,
-        "command": plan.command, "device": plan.device.to_string(), "workers": plan.run.workers,
-        "locked_by": store.holder(), "pending": standings.iter().filter(|s| s.is_pending()).count(),
-        "trials": trials, "stages": stages.collect::<Vec<_>>(), "excluded": excluded::json(plan),
-        "estimate": {
-            "seconds": total.map(|t| t.seconds), "low": total.map(|t| t.low), "high": total.map(|t| t.high),
-            "unknown": estimate.unknown, "samples": estimate.samples,
-        },
-        "epochs": { "shared": saving.shared, "alone": saving.alone },
-        "probes": probes.collect::<Vec<_>>(),
-    })
-}
-
-fn trial_json(plan: &Plan, trial: &Trial, standing: &Standing, task: Option<&TaskEstimate>) -> Value {
-    let axes: Map<String, Value> = trial.axes.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
-    let stage = plan.stages.iter().find(|stage| Some(&stage.id) == trial.stage.as_ref());
-    let others: Vec<_> =
-        stage.map(|stage| stage.trials.iter().filter(|id| **id != trial.id).collect()).unwrap_or_default();
-    let changes = standing.changes.iter().map(|change| {
-        let mut value = json!(change);
-        value["text"] = change.to_string().into();
-        value
-    });
-    json!({
-        "index": trial.index, "id": trial.id, "variant": trial.variant, "seed": trial.config.seed, "axes": axes,
-        "status": standing.status, "reason": standing.reason, "time": standing.time,
-        "epochs": trial.config.training.epochs, "epochs_done": standing.epochs_done,
-        "earlier": standing.earlier, "changes": changes.collect::<Vec<_>>(),
-        "stage": trial.stage, "shares_with": others, "estimate": task,
-    })
 }

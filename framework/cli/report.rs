@@ -3,6 +3,7 @@
 use crate::exit::Exit;
 use crate::{Failure, Outcome};
 use fovea_records::RunStore;
+use fovea_reports::ReportSummary;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `fovea report`.
@@ -33,7 +34,20 @@ pub(crate) fn open(run: &Path) -> Result<RunStore, Failure> {
 pub(crate) fn write(store: &RunStore) -> Result<(), Failure> {
     let report = fovea_reports::build(store)
         .map_err(|e| Failure::new(Exit::Files, format!("cannot write the report: {e}")))?;
+    show(&report);
+    Ok(())
+}
+
+/// As [`write`], but a report that has all there is stays as it is.
+pub(crate) fn write_if_new(store: &RunStore) -> Result<(), Failure> {
+    match fovea_reports::current(store) {
+        Some(report) => show(&report),
+        None => write(store)?,
+    }
+    Ok(())
+}
+
+fn show(report: &ReportSummary) {
     println!("{}", report.table);
     println!("report: {}", report.index.display());
-    Ok(())
 }

@@ -92,7 +92,7 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages, libraries: &Libraries)
                 ),
             }
         }
-        report::write(&store)?;
+        report::write_if_new(&store)?;
     }
     tell_troubles(&summary, store.root());
     if interrupted {

@@ -6,7 +6,7 @@ use crate::run::{Run, Status};
 use crate::summary::Summary;
 use crate::targets::TargetTable;
 use crate::text::ResultsTable;
-use crate::{ReportError, figures, gallery, html, measures, tables};
+use crate::{ReportError, figures, gallery, html, measures, stamp, tables};
 use fovea_records::RunStore;
 use std::path::PathBuf;
 
@@ -32,6 +32,8 @@ pub struct ReportSummary {
 /// # Errors
 /// When `plan.json` cannot be read, or a table, a figure or the page cannot be made or written.
 pub fn build(store: &RunStore) -> Result<ReportSummary, ReportError> {
+    // Records that come while the report is made are not in it.
+    let records = store.digest()?;
     let run = Run::load(store)?;
     let summary = Summary::of(&run);
     let measures = measures::headline(&run, &summary);
@@ -55,7 +57,7 @@ pub fn build(store: &RunStore) -> Result<ReportSummary, ReportError> {
             problems,
         },
     )?;
-    Ok(ReportSummary {
+    let written = ReportSummary {
         index,
         table: match references.table() {
             Some(references) => format!("{}\n{}", table.render(), references.render()),
@@ -64,5 +66,7 @@ pub fn build(store: &RunStore) -> Result<ReportSummary, ReportError> {
         trials: run.trials.len(),
         done: run.count(Status::Done),
         failed: run.count(Status::Diverged) + run.count(Status::Failed),
-    })
+    };
+    stamp::leave(store, records, &written)?;
+    Ok(written)
 }

@@ -7,6 +7,7 @@
 //! - `stats`, `summary`, `measures`: mean, spread, t intervals, deltas to the baseline paired by seed.
 //! - `reference`: published numbers beside ours. `targets`: how good the localizer's boxes were.
 //! - `tables`: the Polars tables. `text`: the table for the terminal. `answer`: the findings in words.
+//! - `stamp`: whether a report is still that of its records.
 //! - `figures`, `gallery`, `overlay`: what is drawn. `html`: the page.
 
 mod answer;
@@ -21,6 +22,7 @@ mod measures;
 mod overlay;
 mod reference;
 mod run;
+mod stamp;
 mod stats;
 mod summary;
 mod tables;
@@ -30,3 +32,4 @@ mod text;
 pub use build::{ReportSummary, build};
 pub use error::ReportError;
 pub use overlay::{box_png, overlay_png};
+pub use stamp::current;

@@ -13,7 +13,7 @@ fn json(workspace: &Workspace, args: &[&str]) -> Value {
 }
 
 /// Every file below a folder and when it was written.
-fn files(dir: &Path) -> BTreeMap<String, SystemTime> {
+pub(crate) fn files(dir: &Path) -> BTreeMap<String, SystemTime> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();

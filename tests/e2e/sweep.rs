@@ -1,6 +1,7 @@
 //! A grid from TOML to report.
 
 use crate::harness::{SMALL, Workspace};
+use crate::keeping::files;
 use fovea_records::TrialOutcome;
 use std::time::{Duration, Instant};
 
@@ -56,11 +57,20 @@ fn a_grid_becomes_tables_and_a_report_and_is_not_run_twice() {
     assert!(page.contains("loss=ria"), "the report names its variants");
 
     let journal = store.read_journal().unwrap().len();
+    let written = || {
+        let mut files = files(store.root());
+        // The lock says who holds it.
+        files.retain(|path, _| !path.ends_with("/lock"));
+        files
+    };
+    let before = written();
     let started = Instant::now();
     let again = workspace.fovea(&["run", "small.toml"]).ok();
     assert!(again.stdout.contains("all 4 trials are done"), "{}", again.stdout);
     assert!(started.elapsed() < Duration::from_secs(20), "nothing is trained again: {:?}", started.elapsed());
     assert_eq!(store.read_journal().unwrap().len(), journal);
+    assert_eq!(written(), before, "no record and no page of the report is written again");
+    assert!(again.stdout.contains("report: ") && again.stdout.contains("loss=ria"), "{}", again.stdout);
 
     let more = workspace.fovea(&["plan", "small.toml", "axes.seed=[0,1,2]"]).ok().stdout;
     assert!(more.contains("2 to run"), "a new seed is all that is new: {more}");

@@ -8,7 +8,7 @@
 use crate::history::{Sample, Workload};
 use crate::slots::threads_per_worker;
 use crate::standing::Standing;
-use fovea_plan::{Plan, Trial};
+use fovea_plan::{Plan, Stage, Trial, TrialConfig};
 use fovea_records::StageId;
 use serde::Serialize;
 use std::cell::RefCell;
@@ -147,12 +147,13 @@ pub fn estimate(plan: &Plan, known: &Known<'_>) -> Estimate {
     let (mut sum, mut longest, mut unknown) = (Seconds::default(), Seconds::default(), 0);
     let mut needed: HashMap<&StageId, Option<TaskEstimate>> = HashMap::new();
     let mut trials = Vec::new();
+    let stages: HashMap<&StageId, &Stage> = plan.stages.iter().map(|stage| (&stage.id, stage)).collect();
     for (trial, standing) in plan.trials.iter().zip(known.standings) {
         if !standing.is_pending() {
             trials.push(None);
             continue;
         }
-        let stage = plan.stages.iter().find(|stage| Some(&stage.id) == trial.stage.as_ref());
+        let stage = trial.stage.as_ref().and_then(|id| stages.get(id).copied());
         let shared = stage.map_or(0, |stage| stage.epochs);
         let total = trial.config.training.epochs;
         let from = standing.epochs_done.max(shared).min(total);
@@ -203,7 +204,34 @@ struct Oracle<'a> {
     known: &'a Known<'a>,
     device: String,
     /// Answers by question: most trials of a grid are the same work.
-    answers: RefCell<HashMap<String, Option<TaskEstimate>>>,
+    answers: RefCell<HashMap<Question, Option<TaskEstimate>>>,
+}
+
+/// What an answer depends on. Plugins by their places: those of a grid are shared, and asking twice does no harm.
+#[derive(PartialEq, Eq, Hash)]
+struct Question {
+    plugins: [usize; 3],
+    input: usize,
+    batch: usize,
+    passes: [usize; 3],
+    warmup_epochs: usize,
+    epochs: Range<usize>,
+    evaluate: bool,
+}
+
+impl Question {
+    fn new(config: &TrialConfig, epochs: &Range<usize>, evaluate: bool) -> Self {
+        let TrialConfig { evaluation, training, .. } = config;
+        Self {
+            plugins: [config.model.place(), config.dataset.place(), config.loss.place()],
+            input: config.input.size,
+            batch: training.batch_size,
+            passes: [evaluation.draws, evaluation.gaussian.len(), evaluation.l2.len()],
+            warmup_epochs: training.warmup_epochs,
+            epochs: epochs.clone(),
+            evaluate,
+        }
+    }
 }
 
 /// A sample with what makes its seconds those of another workload.
@@ -216,11 +244,11 @@ struct Similar<'a> {
 impl Oracle<'_> {
     /// Time of some epochs of a trial, and of its evaluation.
     fn task(&self, trial: &Trial, epochs: Range<usize>, evaluate: bool) -> Option<TaskEstimate> {
-        let workload = Workload::of(&serde_json::to_value(&trial.config).ok()?);
-        let question = format!("{workload:?} {epochs:?} {} {evaluate}", trial.config.training.warmup_epochs);
+        let question = Question::new(&trial.config, &epochs, evaluate);
         if let Some(answer) = self.answers.borrow().get(&question) {
             return *answer;
         }
+        let workload = Workload::of(&serde_json::to_value(&trial.config).ok()?);
         let answer = self.answer(trial, &workload, epochs, evaluate);
         self.answers.borrow_mut().insert(question, answer);
         answer

@@ -51,7 +51,7 @@ pub use error::OrchestratorError;
 pub use run::{RunOptions, run};
 pub use select::{Selection, Shard};
 pub use sharing::{Saving, Sharing};
-pub use standing::{Standing, Word, standings};
+pub use standing::{Standing, Word, plan_standings, standings};
 pub use status::{TrialStatus, status};
 pub use stop::Stop;
 pub use update::{Crash, RunSummary, TaskLabel, Update};

@@ -105,7 +105,7 @@ pub fn run(
 ) -> Result<RunSummary, OrchestratorError> {
     let _lock = options.selection.shard.map_or_else(|| store.lock(), |shard| shard.lock(store))?;
     let states = status(plan, store)?;
-    store::write_atomic(&store.root().join("experiment.toml"), plan.source.as_bytes())?;
+    store::write_new(&store.root().join("experiment.toml"), plan.source.as_bytes())?;
     store.write_plan(&plan.to_run_plan())?;
 
     let asked = plan.trials.iter().zip(&states).filter(|(trial, _)| options.selection.takes(trial));

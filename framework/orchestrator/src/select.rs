@@ -77,7 +77,9 @@ impl Shard {
     }
 
     fn takes(self, trial: &Trial) -> bool {
-        let id = trial.stage.as_ref().map_or(trial.id.as_str(), |stage| stage.as_str());
+        // A warm-up that no other trial shares yet may be shared by one that is added.
+        let warm_up = trial.stage.clone().or_else(|| trial.warm_up());
+        let id = warm_up.as_ref().map_or(trial.id.as_str(), |stage| stage.as_str());
         // The digits are those of a cryptographic hash: they are evenly spread.
         u64::from_str_radix(id, 16).unwrap_or(0) % self.count == self.index - 1
     }
@@ -137,6 +139,18 @@ mod tests {
         let sharers = [trial("a", 0, Some("warm-up")), trial("b", 1, Some("warm-up"))];
         for shard in &shards {
             assert_eq!(shard.takes(&sharers[0]), shard.takes(&sharers[1]));
+        }
+    }
+
+    #[test]
+    fn a_trial_stays_in_its_part_when_others_come_to_share_its_warm_up() {
+        let alone: Vec<_> = (0..40).map(|seed| trial("a", seed, None)).collect();
+        for shard in (1..=3).map(|m| format!("{m}/3").parse::<Shard>().unwrap()) {
+            for alone in &alone {
+                let shared = Trial { stage: alone.warm_up(), ..alone.clone() };
+                assert!(shared.stage.is_some());
+                assert_eq!(shard.takes(alone), shard.takes(&shared));
+            }
         }
     }
 

@@ -1,15 +1,18 @@
-//! Where each trial of a plan stands, and why. The main function is [`standings`], the main type [`Standing`].
+//! Where each trial of a plan stands, and why. The main functions are [`standings`] and [`plan_standings`], the main
+//! type is [`Standing`].
 //!
 //! [`TrialStatus`] is what a run acts on; this is what a person wants to know: a trial that is about to be trained
 //! although one of the same name is done says what became different since.
 
 use crate::changes::{Change, changes};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Past};
 use crate::status::{TrialStatus, status_of};
+use fovea_plan::{Plan, Trial};
 use fovea_records::prune::Asha;
 use fovea_records::{PlannedTrial, RunPlan, RunStore, StoreError, TrialId, TrialOutcome};
 use serde::Serialize;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs;
@@ -80,30 +83,102 @@ impl Standing {
     }
 }
 
-/// Where every trial of the plan stands, in plan order. Changes nothing on disk.
+/// Where every trial of a recorded plan stands, in plan order. Changes nothing on disk.
 ///
 /// # Errors
 /// When the journal or a DONE marker cannot be read.
 pub fn standings(plan: &RunPlan, store: &RunStore) -> Result<Vec<Standing>, StoreError> {
+    let trials: Vec<Asked<'_>> = plan.trials.iter().map(Asked::Recorded).collect();
+    stand(&trials, &plan.axes, plan.prune.as_ref(), store)
+}
+
+/// As [`standings`], of a plan that need not be recorded.
+///
+/// # Errors
+/// As those of [`standings`].
+pub fn plan_standings(plan: &Plan, store: &RunStore) -> Result<Vec<Standing>, StoreError> {
+    let trials: Vec<Asked<'_>> = plan.trials.iter().map(Asked::Planned).collect();
+    stand(&trials, &plan.axes, plan.run.prune.as_ref(), store)
+}
+
+/// A trial that is asked about.
+#[derive(Clone, Copy)]
+enum Asked<'a> {
+    Recorded(&'a PlannedTrial),
+    Planned(&'a Trial),
+}
+
+impl<'a> Asked<'a> {
+    fn id(self) -> &'a TrialId {
+        match self {
+            Self::Recorded(trial) => &trial.id,
+            Self::Planned(trial) => &trial.id,
+        }
+    }
+
+    fn variant(self) -> &'a str {
+        match self {
+            Self::Recorded(trial) => &trial.variant,
+            Self::Planned(trial) => &trial.variant,
+        }
+    }
+
+    fn seed(self) -> u64 {
+        match self {
+            Self::Recorded(trial) => trial.seed,
+            Self::Planned(trial) => trial.config.seed,
+        }
+    }
+
+    fn epochs(self) -> u64 {
+        match self {
+            Self::Recorded(trial) => trial.config["training"]["epochs"].as_u64().unwrap_or_default(),
+            Self::Planned(trial) => trial.config.training.epochs as u64,
+        }
+    }
+
+    fn config(self) -> Cow<'a, Value> {
+        match self {
+            Self::Recorded(trial) => Cow::Borrowed(&trial.config),
+            Self::Planned(trial) => Cow::Owned(serde_json::to_value(&trial.config).unwrap_or_default()),
+        }
+    }
+}
+
+fn stand(
+    trials: &[Asked<'_>],
+    axes: &[String],
+    rule: Option<&Asha>,
+    store: &RunStore,
+) -> Result<Vec<Standing>, StoreError> {
     let ledger = Ledger::read(store)?;
     let held = store.holder().is_some();
-    let earlier = Earlier::read(plan, store);
-    plan.trials
-        .iter()
-        .map(|trial| standing(trial, store, &ledger, held, &earlier, plan.prune.as_ref()))
-        .collect()
+    let folders = trial_folders(store);
+    let earlier = Earlier::read(trials, axes, &folders, store);
+    let of = |trial: &Asked<'_>| {
+        let past = ledger.of(trial.id());
+        // Most trials of a large plan have left nothing, so nothing has to be looked for.
+        let begun = folders.contains(trial.id().as_str()) || past != Past::default();
+        let status = if begun { status_of(trial.id(), store, &past, rule)? } else { TrialStatus::New };
+        Ok(standing(*trial, store, past, status, held, &earlier))
+    };
+    trials.iter().map(of).collect()
+}
+
+/// Names of the folders of trials.
+fn trial_folders(store: &RunStore) -> HashSet<String> {
+    let entries = fs::read_dir(store.root().join("trials")).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
 fn standing(
-    trial: &PlannedTrial,
+    trial: Asked<'_>,
     store: &RunStore,
-    ledger: &Ledger,
+    past: Past,
+    status: TrialStatus,
     held: bool,
-    earlier: &Earlier,
-    rule: Option<&Asha>,
-) -> Result<Standing, StoreError> {
-    let past = ledger.of(&trial.id);
-    let status = status_of(&trial.id, store, &past, rule)?;
+    earlier: &Earlier<'_>,
+) -> Standing {
     let ended = past.ended.as_ref().map(|end| end.time).or(past.pruned.as_ref().map(|pruned| pruned.time));
     let mut standing = Standing {
         status: Word::New,
@@ -118,22 +193,24 @@ fn standing(
         TrialStatus::Done => (Word::Done, None),
         TrialStatus::Diverged(message) => (Word::Diverged, Some(message)),
         TrialStatus::Pruned(message) => {
-            standing.epochs_done = epochs_done(&store.trial_dir(&trial.id));
+            standing.epochs_done = epochs_done(&store.trial_dir(trial.id()));
             (Word::Pruned, Some(message))
         }
         TrialStatus::Damaged(message) => (Word::Damaged, Some(message)),
         TrialStatus::New | TrialStatus::Interrupted => {
-            standing.epochs_done = epochs_done(&store.trial_dir(&trial.id));
-            let epochs = &trial.config["training"]["epochs"];
-            let progress = format!("{} of {epochs} epochs are done", standing.epochs_done);
+            if earlier.folders.contains(trial.id().as_str()) {
+                standing.epochs_done = epochs_done(&store.trial_dir(trial.id()));
+            }
+            let done = standing.epochs_done;
+            let progress = || format!("{done} of {} epochs are done", trial.epochs());
             match failed {
                 Some(TrialOutcome::Failed { message }) if standing.epochs_done > 0 => {
-                    (Word::Failed, Some(format!("{message} ({progress})")))
+                    (Word::Failed, Some(format!("{message} ({})", progress())))
                 }
                 Some(TrialOutcome::Failed { message }) => (Word::Failed, Some(message)),
                 _ if past.last_started.is_none() && standing.epochs_done == 0 => (Word::New, None),
                 _ if held => (Word::Running, None),
-                _ => (Word::Interrupted, Some(progress)),
+                _ => (Word::Interrupted, Some(progress())),
             }
         }
     };
@@ -147,7 +224,7 @@ fn standing(
         standing.earlier = Some(id);
         standing.changes = changes;
     }
-    Ok(standing)
+    standing
 }
 
 fn said(changes: &[Change]) -> String {
@@ -174,43 +251,54 @@ struct EarlierTrial {
 }
 
 /// Trials of earlier plans that were begun, by seed.
-struct Earlier {
-    axes: Vec<String>,
+struct Earlier<'a> {
+    axes: &'a [String],
+    folders: &'a HashSet<String>,
     by_seed: HashMap<u64, Vec<EarlierTrial>>,
 }
 
-impl Earlier {
+impl<'a> Earlier<'a> {
     /// What cannot be read is left out: it cannot explain anything.
-    fn read(plan: &RunPlan, store: &RunStore) -> Self {
-        let planned: HashSet<&str> = plan.trials.iter().map(|trial| trial.id.as_str()).collect();
+    fn read(
+        trials: &[Asked<'_>],
+        axes: &'a [String],
+        folders: &'a HashSet<String>,
+        store: &RunStore,
+    ) -> Self {
+        let planned: HashSet<&str> = trials.iter().map(|trial| trial.id().as_str()).collect();
+        let mut by_seed: HashMap<u64, Vec<EarlierTrial>> = HashMap::new();
+        let unplanned: Vec<&String> =
+            folders.iter().filter(|name| !planned.contains(name.as_str())).collect();
+        if unplanned.is_empty() {
+            return Self { axes, folders, by_seed };
+        }
         let last = store.read_plan().map(|plan| plan.trials).unwrap_or_default();
         let last: HashMap<&str, &PlannedTrial> = last.iter().map(|t| (t.id.as_str(), t)).collect();
-        let mut by_seed: HashMap<u64, Vec<EarlierTrial>> = HashMap::new();
-        for entry in fs::read_dir(store.root().join("trials")).into_iter().flatten().flatten() {
-            let (name, dir) = (entry.file_name(), entry.path());
-            let name = name.to_string_lossy();
-            let begun = dir.join("DONE.json").exists() || dir.join("events.jsonl").exists();
-            if planned.contains(&*name) || !begun {
+        for name in unplanned {
+            let dir = store.root().join("trials").join(name);
+            if !dir.join("DONE.json").exists() && !dir.join("events.jsonl").exists() {
                 continue;
             }
-            let Ok(id) = serde_json::from_value(Value::from(&*name)) else { continue };
+            let Ok(id) = serde_json::from_value(Value::from(name.as_str())) else { continue };
             let Some(config) = read_config(&dir) else { continue };
-            let variant = last.get(&*name).map(|trial| trial.variant.clone());
+            let variant = last.get(name.as_str()).map(|trial| trial.variant.clone());
             let seed = config["seed"].as_u64().unwrap_or_default();
             by_seed.entry(seed).or_default().push(EarlierTrial { id, variant, config });
         }
-        Self { axes: plan.axes.clone(), by_seed }
+        Self { axes, folders, by_seed }
     }
 
     /// The trial that this one takes the place of: of the same seed, and either the same variant in the last plan or
     /// the same values of all axes; of several, the one that is least different.
-    fn of(&self, trial: &PlannedTrial) -> Option<(TrialId, Vec<Change>)> {
-        let candidates = self.by_seed.get(&trial.seed)?.iter().filter(|earlier| {
-            earlier.variant.as_ref() == Some(&trial.variant)
-                || self.axes.iter().all(|axis| at(&earlier.config, axis) == at(&trial.config, axis))
+    fn of(&self, trial: Asked<'_>) -> Option<(TrialId, Vec<Change>)> {
+        let candidates = self.by_seed.get(&trial.seed())?;
+        let config = trial.config();
+        let candidates = candidates.iter().filter(|earlier| {
+            earlier.variant.as_deref() == Some(trial.variant())
+                || self.axes.iter().all(|axis| at(&earlier.config, axis) == at(&config, axis))
         });
         candidates
-            .map(|earlier| (earlier.id.clone(), changes(&earlier.config, &trial.config)))
+            .map(|earlier| (earlier.id.clone(), changes(&earlier.config, &config)))
             .min_by_key(|(id, changes)| (changes.len(), id.clone()))
     }
 }

@@ -6,10 +6,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
+use std::sync::Arc;
 
 /// A plugin with its configuration resolved: defaults filled in by the plugin itself.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PluginConfig {
     /// Registered name.
@@ -25,6 +27,50 @@ pub struct PluginConfig {
     pub paths: Vec<String>,
 }
 
+/// A value that many trials have in common, kept once. Whoever changes it has a copy of their own from then on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Shared<T>(Arc<T>);
+
+impl<T> Shared<T> {
+    /// Equal for those that are kept in one place; so equal ones have equal values.
+    #[must_use]
+    pub fn place(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+}
+
+impl<T> From<T> for Shared<T> {
+    fn from(value: T) -> Self {
+        Self(Arc::new(value))
+    }
+}
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Clone> DerefMut for Shared<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl<T: Serialize> Serialize for Shared<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        T::serialize(self, serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shared<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(Self::from)
+    }
+}
+
 /// Everything that determines a trial's result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,19 +78,19 @@ pub struct TrialConfig {
     /// Seed of all randomness of the trial.
     pub seed: u64,
     /// Where pictures come from.
-    pub dataset: PluginConfig,
+    pub dataset: Shared<PluginConfig>,
     /// How pictures become network input.
     pub input: InputConfig,
     /// Training-time augmentation.
     pub augmentation: AugmentationConfig,
     /// The classifier.
-    pub model: PluginConfig,
+    pub model: Shared<PluginConfig>,
     /// Who says where the object is.
-    pub localizer: PluginConfig,
+    pub localizer: Shared<PluginConfig>,
     /// How a heatmap becomes a box.
-    pub extractor: PluginConfig,
+    pub extractor: Shared<PluginConfig>,
     /// The explanation loss.
-    pub loss: PluginConfig,
+    pub loss: Shared<PluginConfig>,
     /// How the heatmap is computed in training.
     pub cam: CamConfig,
     /// Schedule and optimizer.

@@ -1,7 +1,7 @@
 //! What is wrong with an experiment, and where. The main type is [`PlanErrors`].
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where an error is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,12 +26,12 @@ pub enum Location {
 }
 
 impl Location {
-    /// File places first, in the order of the file; then overrides.
-    fn order(&self) -> (u8, usize, usize, &str) {
+    /// File places first, a file at a time in its order; then overrides.
+    fn order(&self) -> (u8, Option<&Path>, usize, usize, &str) {
         match self {
-            Self::Path(_) => (0, 0, 0, ""),
-            Self::File { line, column, .. } => (1, *line, *column, ""),
-            Self::Override(text) => (2, 0, 0, text),
+            Self::Path(_) => (0, None, 0, 0, ""),
+            Self::File { path, line, column, .. } => (1, Some(path), *line, *column, ""),
+            Self::Override(text) => (2, None, 0, 0, text),
         }
     }
 }
@@ -182,6 +182,24 @@ mod tests {
         assert_eq!(nearest("warmup-epochs", known), Some("warmup_epochs"));
         assert_eq!(nearest("Batch_Size", known), Some("batch_size"));
         assert_eq!(nearest("momentum", known), None);
+    }
+
+    #[test]
+    fn errors_are_in_the_order_of_their_files() {
+        let error = |path: &str, line| PlanError {
+            location: Location::File { path: path.into(), line, column: 1, snippet: String::new(), width: 0 },
+            key: None,
+            message: "bad".to_owned(),
+            help: None,
+        };
+        let errors = PlanErrors::new(vec![
+            error("b.toml", 2),
+            error("a.toml", 3),
+            error("b.toml", 1),
+            error("a.toml", 20),
+        ]);
+        let places: Vec<String> = errors.iter().map(|error| error.location.to_string()).collect();
+        assert_eq!(places, ["a.toml:3:1", "a.toml:20:1", "b.toml:1:1", "b.toml:2:1"]);
     }
 
     #[test]

@@ -49,31 +49,28 @@ pub(crate) fn take(file: &mut Map<String, Value>, problems: &mut Vec<Located>) -
 pub(crate) struct Rule<'a> {
     entry: &'a Entry<ExcludeSpec>,
     selection: Selection,
+    location: Location,
     used: bool,
 }
 
 impl Rule<'_> {
     /// Why the rule leaves this point out, and where it stands; `None` where it does not.
-    pub(crate) fn excludes(&mut self, choice: &[usize], layers: &Layers) -> Option<(String, Location)> {
+    pub(crate) fn excludes(&mut self, choice: &[usize]) -> Option<(String, Location)> {
         if !self.selection.fits(choice) {
             return None;
         }
         self.used = true;
-        Some((self.entry.spec.reason.clone(), self.location(layers)))
+        Some((self.entry.spec.reason.clone(), self.location.clone()))
     }
 
     /// The error of a rule that nothing is excluded by. Overrides that narrow the grid may well leave it without.
     pub(crate) fn unused(&self, layers: &Layers) -> Option<PlanError> {
         (!self.used && !layers.axes_changed).then(|| PlanError {
-            location: self.location(layers),
+            location: self.location.clone(),
             key: Some("exclude.where".to_owned()),
             message: "this excludes nothing: no point has all these values".to_owned(),
             help: None,
         })
-    }
-
-    fn location(&self, layers: &Layers) -> Location {
-        layers.source.locate(&join(&self.entry.place, "where"), At::Key)
     }
 }
 
@@ -83,7 +80,10 @@ pub(crate) fn rules<'a>(layers: &'a Layers, errors: &mut Vec<PlanError>) -> Vec<
     for entry in &layers.excludes {
         let scope = Scope { seeds: true, narrowed: layers.axes_changed };
         match Selection::new(&entry.spec.r#where, &layers.axes, scope) {
-            Ok(selection) => rules.push(Rule { entry, selection, used: false }),
+            Ok(selection) => {
+                let location = layers.source.locate(&join(&entry.place, "where"), At::Key);
+                rules.push(Rule { entry, selection, location, used: false });
+            }
             Err(_) if layers.axes_changed => {}
             Err(mut issue) => {
                 let given = Given::File(join(&entry.place, "where")).below(&issue.path);

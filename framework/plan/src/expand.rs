@@ -1,25 +1,27 @@
 //! From layers to grid points to trials. The main type is `Expansion`.
 
 use crate::axes::Axis;
-use crate::check;
-use crate::errors::{At, Issue, Location, PlanError, did_you_mean};
+use crate::errors::{At, Issue, Location, PlanError};
 use crate::exclude::{self, Rule};
 use crate::group;
 use crate::labels::Labels;
-use crate::layers::{self, Layers};
+use crate::layers::Layers;
 use crate::overrides::Override;
-use crate::plan::{Excluded, Plan, RunConfig, Trial};
+use crate::plan::{Excluded, Plan, RunConfig, Trial, TrialOrigins};
 use crate::points::Block;
 use crate::references;
+use crate::sections::{self, SECTIONS, Section};
 use crate::shape::Shape;
-use crate::spec::ExperimentSpec;
 use crate::stages;
 use crate::verdict;
 use crate::{
-    DeviceRequest, PlanErrors, PluginCatalog, PluginConfig, PluginIssue, PluginKind, TrialConfig, identity,
+    DeviceRequest, PlanErrors, PluginCatalog, PluginConfig, PluginIssue, PluginKind, Shared, TrialConfig,
+    identity,
 };
-use serde_json::{Value, json};
-use std::collections::HashMap;
+use fovea_records::{StageId, TrialId};
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 /// Nobody reads more errors than this at once.
 pub(crate) const MOST_ERRORS: usize = 64;
@@ -38,8 +40,9 @@ pub(crate) fn expand(
         return Err(PlanErrors::new(errors));
     }
     let mut expansion = Expansion::new(layers, shape, catalog, errors);
+    let spec = expansion.frame();
     expansion.every_point();
-    let Expansion { mut errors, mut points, first_spec, rules, used, .. } = expansion;
+    let Expansion { mut errors, mut points, rules, used, .. } = expansion;
     if errors.is_empty() {
         errors.extend(verdict::overrides_below_axes(layers, &used));
         errors.extend(rules.iter().filter_map(|rule| rule.unused(layers)));
@@ -48,7 +51,7 @@ pub(crate) fn expand(
             errors.push(verdict::nothing_left(layers));
         }
     }
-    let Some(spec) = first_spec.filter(|_| errors.is_empty()) else {
+    let Some(spec) = spec.filter(|_| errors.is_empty()) else {
         return Err(PlanErrors::new(errors));
     };
     let baseline = verdict::baseline(layers, &spec, &points.trials);
@@ -60,7 +63,7 @@ pub(crate) fn expand(
         return Err(PlanErrors::new(errors));
     };
     let folder = if layers.smoke { format!("{}-smoke", spec.name) } else { spec.name.clone() };
-    let stages = stages::share(&mut points.trials);
+    let stages = stages::share(&mut points.trials, &points.prefixes);
     Ok(Plan {
         run: RunConfig::new(spec.run, &folder),
         name: spec.name,
@@ -89,46 +92,61 @@ pub(crate) struct Points {
     pub(crate) choices: Vec<Vec<usize>>,
     /// For each trial, the `[[include]]` it is of.
     pub(crate) includes: Vec<Option<usize>>,
+    /// For each trial, the warm-up that it may share.
+    prefixes: Vec<Option<StageId>>,
     pub(crate) excluded: Vec<Excluded>,
 }
 
 /// One grid point while it is looked at.
-pub(crate) struct Point<'a> {
+pub(crate) struct Point<'a, 'p> {
     /// Index of the value of each axis.
-    choice: Vec<usize>,
-    block: &'a Block,
-    document: Value,
+    pub(crate) choice: &'p [usize],
+    pub(crate) block: &'a Block,
     /// For each axis, whether its value replaced the table of another plugin.
-    replaced: Vec<bool>,
+    pub(crate) replaced: Vec<bool>,
     /// Overrides that were applied again, above the axes.
     pub(crate) above: Vec<&'a Override>,
 }
 
 /// What has the say about a key, above the base document.
-pub(crate) enum Above<'a> {
+pub(crate) enum Above<'p> {
     /// An override that was applied again.
     Override(Location),
-    /// The value of an axis.
-    Axis(&'a Axis, Location),
+    /// The value of an axis, and the keys below it.
+    Axis(usize, &'p [String]),
     /// A value of an axis that put another plugin's table in place of the base's, and says nothing of the key.
     Replaced,
 }
 
+/// What the catalog made of a plugin's table.
+type Resolved = Result<Shared<PluginConfig>, Vec<PluginIssue>>;
+
 pub(crate) struct Expansion<'a> {
     pub(crate) layers: &'a Layers,
-    shape: &'a Shape,
-    catalog: &'a dyn PluginCatalog,
+    pub(crate) shape: &'a Shape,
+    pub(crate) catalog: &'a dyn PluginCatalog,
     errors: Vec<PlanError>,
     /// Axes in the order in which they are applied: outer keys before inner ones.
-    order: Vec<usize>,
+    pub(crate) order: Vec<usize>,
     labels: Labels<'a>,
+    /// The dotted key of each axis.
+    axis_names: Vec<String>,
     rules: Vec<Rule<'a>>,
     points: Points,
-    first_spec: Option<ExperimentSpec>,
-    names: HashMap<PluginKind, Vec<String>>,
-    resolved: HashMap<(PluginKind, String, String), Result<PluginConfig, Vec<PluginIssue>>>,
+    pub(crate) names: HashMap<PluginKind, Vec<String>>,
+    pub(crate) resolved: HashMap<(PluginKind, String, String), Resolved>,
     /// Whether each override below an axis was of use.
-    used: Vec<bool>,
+    pub(crate) used: Vec<bool>,
+    /// For each of [`SECTIONS`], the axes that set something in it.
+    touching: Vec<Vec<usize>>,
+    /// For each of them, what it is by the positions of those axes, at the points of one block; `None` where it is
+    /// wrong.
+    sections: Vec<HashMap<Vec<usize>, Option<Rc<Section>>>>,
+    /// Positions that are being looked up.
+    own: Vec<usize>,
+    blank: TrialConfig,
+    /// Origins of values of axes, by axis and position, as far as they were asked for.
+    pub(crate) axis_origins: HashMap<(usize, usize), String>,
     /// Origins of values of the base document, as far as they were asked for.
     pub(crate) base_origins: HashMap<Vec<String>, Option<String>>,
 }
@@ -142,6 +160,10 @@ impl<'a> Expansion<'a> {
     ) -> Self {
         let mut order: Vec<usize> = (0..layers.axes.len()).collect();
         order.sort_by_key(|&axis| layers.axes[axis].path.len());
+        let touching = |name: &&str| {
+            let sets = |axis: &usize| layers.axes[*axis].path[0] == **name;
+            (0..layers.axes.len()).filter(sets).collect()
+        };
         Self {
             layers,
             shape,
@@ -150,11 +172,16 @@ impl<'a> Expansion<'a> {
             errors,
             order,
             labels: Labels::new(layers),
+            axis_names: layers.axes.iter().map(Axis::name).collect(),
             points: Points::default(),
-            first_spec: None,
             names: PluginKind::ALL.into_iter().map(|kind| (kind, catalog.names(kind))).collect(),
             resolved: HashMap::new(),
             used: vec![false; layers.below_axes.len()],
+            touching: SECTIONS.iter().map(touching).collect(),
+            sections: Vec::new(),
+            own: Vec::new(),
+            blank: sections::blank(),
+            axis_origins: HashMap::new(),
             base_origins: HashMap::new(),
         }
     }
@@ -162,28 +189,33 @@ impl<'a> Expansion<'a> {
     /// Makes a trial of every point that no rule excludes.
     fn every_point(&mut self) {
         let layers = self.layers;
+        let mut known: HashSet<TrialId> = HashSet::new();
         for block in &layers.blocks {
+            // Origins differ: an include may leave to the document what the grid has an axis for.
+            self.sections = SECTIONS.iter().map(|_| HashMap::new()).collect();
+            let repeats = block.include.is_some() && layers.axes_changed;
+            if repeats && known.is_empty() {
+                known.extend(self.points.trials.iter().map(|trial| trial.id.clone()));
+            }
             let size = block.size().and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
             for index in 0..size {
                 let choice = block.choice(index, layers.axes.len());
-                let reasons = self.rules.iter_mut().map(|rule| rule.excludes(&choice, layers));
+                let reasons = self.rules.iter_mut().map(|rule| rule.excludes(&choice));
                 // Every rule is asked, so that none seems to be of no use because of another.
                 let reason = reasons.fold(None, Option::or);
                 if let Some((reason, rule)) = reason {
                     let variant = self.labels.variant(&choice, block.include);
                     let seed = self.labels.seed(&choice);
                     self.points.excluded.push(Excluded { variant, seed, reason, rule });
-                } else if let Some((trial, spec)) = self.trial(choice.clone(), block) {
+                } else if let Some((trial, prefix)) = self.trial(&choice, block) {
                     // Overrides may have made a point of the grid what the file includes.
-                    let twice = |other: &Trial| other.id == trial.id;
-                    if block.include.is_some() && layers.axes_changed && self.points.trials.iter().any(twice)
-                    {
+                    if repeats && !known.insert(trial.id.clone()) {
                         continue;
                     }
                     self.points.trials.push(trial);
                     self.points.choices.push(choice);
                     self.points.includes.push(block.include);
-                    self.first_spec.get_or_insert(spec);
+                    self.points.prefixes.push(prefix);
                 }
                 if self.errors.len() >= MOST_ERRORS {
                     return;
@@ -192,135 +224,68 @@ impl<'a> Expansion<'a> {
         }
     }
 
-    /// The document of a point.
-    fn point(&mut self, choice: Vec<usize>, block: &'a Block) -> Point<'a> {
-        let axes = &self.layers.axes;
-        let mut document = self.layers.base.clone();
-        let mut replaced = vec![false; axes.len()];
-        for &axis in &self.order {
-            let value = &axes[axis].values[choice[axis]].value;
-            if !value.is_null() && !axes[axis].names_points() {
-                replaced[axis] = layers::set(&mut document, &axes[axis].path, value.clone());
-            }
-        }
-        let mut above = Vec::new();
-        for (entry, used) in self.layers.below_axes.iter().zip(&mut self.used) {
-            // It was meant for the base's plugin, so it says nothing about another.
-            let other_plugin =
-                (0..axes.len()).any(|axis| replaced[axis] && entry.path.starts_with(&axes[axis].path));
-            if !other_plugin {
-                layers::set(&mut document, &entry.path, entry.value.clone());
-                above.push(entry);
-                *used = true;
-            }
-        }
-        Point { choice, block, document, replaced, above }
-    }
-
-    fn trial(&mut self, choice: Vec<usize>, block: &'a Block) -> Option<(Trial, ExperimentSpec)> {
-        let mut point = self.point(choice, block);
-        let (mut issues, mut pruned) = (Vec::new(), Vec::new());
-        let mut document = std::mem::take(&mut point.document);
-        self.shape.check(&mut document, &mut issues, &mut pruned);
-        let mut plugins = HashMap::new();
-        if let Some(table) = document.as_object_mut() {
-            for kind in PluginKind::ALL {
-                let plugin = table.entry(kind.as_str()).or_insert_with(|| json!({}));
-                let broken = pruned.iter().any(|path| path.first().is_some_and(|key| key == kind.as_str()));
-                if !broken {
-                    plugins.extend(self.plugin(kind, plugin, &mut issues).map(|config| (kind, config)));
+    /// The trial of a point, and the warm-up that it may share; `None` where something is wrong.
+    fn trial(&mut self, choice: &[usize], block: &'a Block) -> Option<(Trial, Option<StageId>)> {
+        let mut sections: Vec<Rc<Section>> = Vec::with_capacity(SECTIONS.len());
+        for (place, name) in SECTIONS.into_iter().enumerate() {
+            self.own.clear();
+            self.own.extend(self.touching[place].iter().map(|&axis| choice[axis]));
+            let section = match self.sections[place].get(&self.own) {
+                Some(known) => known.clone(),
+                None => {
+                    let section = self.section(name, choice, block).map(Rc::new);
+                    self.sections[place].insert(self.own.clone(), section.clone());
+                    section
                 }
-            }
+            };
+            sections.extend(section);
         }
-        let spec = match serde_json::from_value::<ExperimentSpec>(document) {
-            Ok(spec) => Some(spec),
-            Err(error) => {
-                // The shape has been checked, so this is a number out of its type's range.
-                issues.push(Issue::new(Vec::new(), At::Value, error.to_string()));
-                None
-            }
-        };
-        for suspicion in spec.as_ref().map(check::check).unwrap_or_default() {
-            if !suspicion.suspects.iter().any(|suspect| pruned.contains(suspect)) {
-                let culprit = suspicion.suspects.iter().find(|s| self.exact(&point, s, At::Value).is_some());
-                let culprit = culprit.or(suspicion.suspects.first()).cloned().unwrap_or_default();
-                issues.push(suspicion.blame(culprit));
-            }
-        }
-        if !issues.is_empty() {
-            for issue in issues {
-                self.report(&point, issue);
-            }
+        if sections.len() < SECTIONS.len() {
             return None;
         }
-        let spec = spec?;
-        let config = TrialConfig {
-            seed: spec.seed,
-            dataset: plugins.remove(&PluginKind::Dataset)?,
-            input: spec.input.clone(),
-            augmentation: spec.augmentation.clone(),
-            model: plugins.remove(&PluginKind::Model)?,
-            localizer: plugins.remove(&PluginKind::Localizer)?,
-            extractor: plugins.remove(&PluginKind::Extractor)?,
-            loss: plugins.remove(&PluginKind::Loss)?,
-            cam: spec.cam.clone(),
-            training: spec.training.clone(),
-            evaluation: spec.evaluation.clone(),
+        let mut config = self.blank.clone();
+        sections.iter().for_each(|section| section.put(&mut config));
+        let prefix = (config.training.warmup_epochs > 0).then(|| {
+            let texts = sections.iter().filter_map(|section| section.warm_up.as_deref());
+            StageId::of(&identity::whole(texts))
+        });
+        let chosen = self.layers.axes.iter().zip(choice).zip(&self.axis_names);
+        let label = |((axis, &position), name): ((&Axis, &usize), &String)| {
+            (name.clone(), axis.values[position].label.clone())
         };
-        let chosen =
-            self.layers.axes.iter().zip(&point.choice).map(|(axis, &value)| (axis, &axis.values[value]));
         let trial = Trial {
-            id: identity::trial_id(&config),
+            id: TrialId::of(&identity::whole(sections.iter().map(|section| section.text.as_str()))),
             index: self.points.trials.len(),
-            variant: self.labels.variant(&point.choice, block.include),
+            variant: self.labels.variant(choice, block.include),
             group: None,
-            axes: chosen.map(|(axis, value)| (axis.name(), value.label.clone())).collect(),
+            axes: chosen.map(label).collect(),
             stage: None,
-            origins: self.origins(&point, &config),
+            origins: TrialOrigins(sections.iter().map(|section| section.origins.clone()).collect()),
             config,
         };
-        Some((trial, spec))
-    }
-
-    /// Resolves a plugin's table, once for equal tables.
-    fn plugin(&mut self, kind: PluginKind, table: &Value, issues: &mut Vec<Issue>) -> Option<PluginConfig> {
-        let path = vec![kind.as_str().to_owned()];
-        let name_path = crate::spans::join(&path, "name");
-        let known: Vec<&str> = self.names[&kind].iter().map(String::as_str).collect();
-        let Some(name) = table.get("name").and_then(Value::as_str) else {
-            let issue = Issue::new(name_path, At::Key, format!("missing: which {kind} to use"));
-            issues.push(issue.help(did_you_mean("", &known, "names")));
-            return None;
-        };
-        if !known.contains(&name) {
-            let mut issue = Issue::new(name_path, At::Value, format!("unknown {kind} `{name}`"));
-            issue.help = did_you_mean(name, &known, "names");
-            issues.push(issue);
-            return None;
-        }
-        let config = serde_json::from_value::<crate::PluginSpec>(table.clone()).ok()?.config();
-        let key = (kind, name.to_owned(), config.to_string());
-        let catalog = self.catalog;
-        match self.resolved.entry(key).or_insert_with(|| catalog.resolve(kind, name, config)) {
-            Ok(plugin) => Some(plugin.clone()),
-            Err(found) => {
-                issues.extend(found.iter().map(|issue| plugin_issue(&path, issue)));
-                None
-            }
-        }
+        Some((trial, prefix))
     }
 
     /// Where the user set exactly this path at this point, if at all.
-    fn exact(&self, point: &Point<'_>, path: &[String], at: At) -> Option<Location> {
+    pub(crate) fn exact(&self, point: &Point<'_, '_>, path: &[String], at: At) -> Option<Location> {
         match self.above_base(point, path, at) {
-            Some(Above::Override(location) | Above::Axis(_, location)) => Some(location),
+            Some(Above::Override(location)) => Some(location),
+            Some(Above::Axis(axis, below)) => {
+                let value = &self.layers.axes[axis].values[point.choice[axis]];
+                Some(self.layers.location(&value.given, below, at))
+            }
             Some(Above::Replaced) => None,
             None => self.layers.given_in_base(path, at),
         }
     }
 
     /// What has the say about a path at a point, if it is not the base document.
-    pub(crate) fn above_base(&self, point: &Point<'_>, path: &[String], at: At) -> Option<Above<'a>> {
+    pub(crate) fn above_base<'p>(
+        &self,
+        point: &Point<'_, '_>,
+        path: &'p [String],
+        at: At,
+    ) -> Option<Above<'p>> {
         for entry in point.above.iter().rev() {
             if path.starts_with(&entry.path) && covers(&entry.value, &path[entry.path.len()..]) {
                 let below = if entry.value.is_string() { &[] } else { &path[entry.path.len()..] };
@@ -335,7 +300,7 @@ impl<'a> Expansion<'a> {
                 let below = &path[axis.path.len()..];
                 if covers(&value.value, below) {
                     let below = if value.value.is_string() { &[] } else { below };
-                    return Some(Above::Axis(axis, layers.location(&value.given, below, at)));
+                    return Some(Above::Axis(index, below));
                 }
                 if point.replaced[index] {
                     return Some(Above::Replaced);
@@ -346,7 +311,7 @@ impl<'a> Expansion<'a> {
     }
 
     /// Adds an error at the place of an issue, or of the nearest table around it.
-    fn report(&mut self, point: &Point<'_>, issue: Issue) {
+    pub(crate) fn report(&mut self, point: &Point<'_, '_>, issue: Issue) {
         let lengths = (1..=issue.path.len()).rev();
         let place = lengths.map(|length| {
             let at = if length == issue.path.len() { issue.at } else { At::Value };
@@ -372,18 +337,4 @@ fn covers(value: &Value, below: &[String]) -> bool {
         other => other.get(key),
     });
     end.is_some()
-}
-
-fn plugin_issue(table: &[String], issue: &PluginIssue) -> Issue {
-    let path = table.iter().chain(&issue.path).cloned().collect();
-    let at = if issue.message.starts_with("unknown") && !issue.message.contains("value") {
-        At::Key
-    } else {
-        At::Value
-    };
-    let help = issue.suggestion.as_ref().map(|text| match text.contains(' ') {
-        true => text.clone(),
-        false => format!("did you mean `{text}`?"),
-    });
-    Issue::new(path, at, issue.message.clone()).help(help)
 }

@@ -4,38 +4,69 @@
 //! `beta = 1` and `beta = 1.0` are one trial.
 
 use crate::TrialConfig;
-use fovea_records::{StageId, TrialId};
+use fovea_records::StageId;
+#[cfg(test)]
+use fovea_records::TrialId;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-/// The identity of a trial.
-pub(crate) fn trial_id(config: &TrialConfig) -> TrialId {
-    let mut text = json(config);
-    if let Value::Object(sections) = &mut text {
-        sections.values_mut().for_each(leave_out_paths);
+/// What a section of a trial's configuration is called in the text, and what it says there.
+pub(crate) fn section(name: &str, value: &Value) -> String {
+    let mut text = format!("{}:", Value::from(name));
+    if value.get("paths").is_some() {
+        let mut value = value.clone();
+        leave_out_paths(&mut value);
+        canonical(&value, &mut text);
+    } else {
+        canonical(value, &mut text);
     }
-    TrialId::of(&canonical(&text))
+    text
 }
 
-/// The identity of the trial's warm-up stage: the CE-only epochs, which target boxes, the explanation loss and its
-/// weight cannot influence.
+/// The same as far as it has a say in the trial's warm-up stage: the CE-only epochs, which target boxes, the
+/// explanation loss and its weight cannot influence.
+pub(crate) fn warm_up_section(name: &str, value: &Value) -> Option<String> {
+    match name {
+        "augmentation" | "dataset" | "input" | "model" | "seed" => Some(section(name, value)),
+        "training" => {
+            let mut training = value.clone();
+            if let Value::Object(training) = &mut training {
+                training.shift_remove("beta");
+            }
+            Some(section(name, &training))
+        }
+        _ => None,
+    }
+}
+
+/// The text of a whole configuration, from its sections in the order of their names.
+pub(crate) fn whole<'a>(sections: impl Iterator<Item = &'a str>) -> String {
+    let mut text = String::with_capacity(2048);
+    for section in sections {
+        text.push(if text.is_empty() { '{' } else { ',' });
+        text.push_str(section);
+    }
+    text.push('}');
+    text
+}
+
+/// The identity of a trial.
+#[cfg(test)]
+pub(crate) fn trial_id(config: &TrialConfig) -> TrialId {
+    TrialId::of(&whole(named(config, |name, value| Some(section(name, value))).iter().map(String::as_str)))
+}
+
+/// The identity of the trial's warm-up stage.
 pub(crate) fn stage_id(config: &TrialConfig) -> StageId {
-    let mut training = json(&config.training);
-    if let Value::Object(training) = &mut training {
-        training.shift_remove("beta");
-    }
-    let mut prefix = json!({
-        "seed": config.seed,
-        "dataset": config.dataset,
-        "input": config.input,
-        "augmentation": config.augmentation,
-        "model": config.model,
-        "training": training,
-    });
-    if let Value::Object(sections) = &mut prefix {
-        sections.values_mut().for_each(leave_out_paths);
-    }
-    StageId::of(&canonical(&prefix))
+    StageId::of(&whole(named(config, warm_up_section).iter().map(String::as_str)))
+}
+
+/// The texts of the sections, in the order of their names.
+fn named(config: &TrialConfig, text: impl Fn(&str, &Value) -> Option<String>) -> Vec<String> {
+    let json = json(config);
+    let mut sections: Vec<(&String, &Value)> = json.as_object().into_iter().flatten().collect();
+    sections.sort_by_key(|(name, _)| *name);
+    sections.into_iter().filter_map(|(name, value)| text(name, value)).collect()
 }
 
 /// Removes from a plugin's section where its files are; the fingerprint says what is in them.
@@ -54,29 +85,47 @@ pub(crate) fn json(value: &impl Serialize) -> Value {
     serde_json::to_value(value).expect("configurations have text keys only, which is all that JSON asks")
 }
 
-fn canonical(value: &Value) -> String {
-    sorted(value).to_string()
-}
-
-fn sorted(value: &Value) -> Value {
+fn canonical(value: &Value, text: &mut String) {
     match value {
         Value::Object(table) => {
             let mut entries: Vec<_> = table.iter().collect();
-            entries.sort_by_key(|(key, _)| *key);
-            Value::Object(entries.into_iter().map(|(k, v)| (k.clone(), sorted(v))).collect::<Map<_, _>>())
+            entries.sort_unstable_by_key(|(key, _)| *key);
+            list(entries, ['{', '}'], text, |(key, value), text| {
+                text.push_str(&Value::from(key.as_str()).to_string());
+                text.push(':');
+                canonical(value, text);
+            });
         }
-        Value::Array(list) => Value::Array(list.iter().map(sorted).collect()),
-        other => other.clone(),
+        Value::Array(values) => list(values, ['[', ']'], text, canonical),
+        other => text.push_str(&other.to_string()),
     }
+}
+
+fn list<T>(
+    items: impl IntoIterator<Item = T>,
+    [open, close]: [char; 2],
+    text: &mut String,
+    write: impl Fn(T, &mut String),
+) {
+    text.push(open);
+    for (place, item) in items.into_iter().enumerate() {
+        if place > 0 {
+            text.push(',');
+        }
+        write(item, text);
+    }
+    text.push(close);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{PluginConfig, TrainingConfig};
+    use crate::{PluginConfig, Shared, TrainingConfig};
+    use serde_json::json;
 
-    fn plugin(name: &str, config: Value) -> PluginConfig {
-        PluginConfig { name: name.to_owned(), config, fingerprint: "v1".to_owned(), paths: Vec::new() }
+    fn plugin(name: &str, config: Value) -> Shared<PluginConfig> {
+        let (name, fingerprint) = (name.to_owned(), "v1".to_owned());
+        PluginConfig { name, config, fingerprint, paths: Vec::new() }.into()
     }
 
     fn config() -> TrialConfig {
@@ -97,8 +146,13 @@ mod tests {
 
     #[test]
     fn canonical_text_has_sorted_keys_and_no_whitespace() {
+        let text = |value: &Value| {
+            let mut text = String::new();
+            canonical(value, &mut text);
+            text
+        };
         assert_eq!(
-            canonical(&json!({ "b": [{ "d": 1.0, "c": 2 }], "a": "x y" })),
+            text(&json!({ "b": [{ "d": 1.0, "c": 2 }], "a": "x y" })),
             r#"{"a":"x y","b":[{"c":2,"d":1.0}]}"#
         );
     }

@@ -29,11 +29,15 @@ impl<'a> Labels<'a> {
             None => axis.shown,
         };
         let axes = axes.filter(|((axis, position), _)| shown(axis, **position));
-        let parts: Vec<String> = axes
-            .map(|((axis, &position), short)| format!("{short}={}", axis.values[position].label))
-            .collect();
-        if !parts.is_empty() {
-            return parts.join(", ");
+        let mut label = String::new();
+        for ((axis, &position), short) in axes {
+            let separator = if label.is_empty() { "" } else { ", " };
+            for part in [separator, short, "=", &axis.values[position].label] {
+                label.push_str(part);
+            }
+        }
+        if !label.is_empty() {
+            return label;
         }
         self.layers.base.get("name").and_then(Value::as_str).unwrap_or_default().to_owned()
     }

@@ -9,7 +9,8 @@
 //! - `exclude` and `include`: points to leave out and to add; `select` finds the points that a `where` means.
 //! - `references`: published numbers and the variants they are about. `tables` reads such lists of tables. `group`: variants that
 //!   belong together.
-//! - [`plan`]: [`Plan`], what `expand` makes of all that, with `points`, `labels` and `stages`; `verdict` judges the whole.
+//! - [`plan`]: [`Plan`], what `expand` makes of all that, with `points`, `labels`, `sections` and `stages`; `verdict` judges
+//!   the whole.
 //! - [`plugins()`]: which libraries with plugins are to be loaded before all that.
 //! - `effective`: what all layers make together, as `toml`; `schema`: what a file may say, for editors.
 //! - `origins`: where each value was given, for trials and for `effective`.
@@ -46,6 +47,7 @@ mod ranges;
 mod references;
 mod removal;
 mod schema;
+mod sections;
 mod select;
 mod shape;
 mod smoke;
@@ -61,14 +63,14 @@ mod verdict;
 pub use catalog::{PluginCatalog, PluginIssue, PluginKind};
 pub use config::{
     AugmentationConfig, CamConfig, EvaluationConfig, InputConfig, Normalisation, OptimizerConfig,
-    OptimizerKind, PluginConfig, ScheduleConfig, ScheduleKind, TargetClass, TrainingConfig, TrialConfig,
-    ZeroCam,
+    OptimizerKind, PluginConfig, ScheduleConfig, ScheduleKind, Shared, TargetClass, TrainingConfig,
+    TrialConfig, ZeroCam,
 };
 pub use effective::{Effective, Origins, effective};
 pub use errors::{Location, PlanError, PlanErrors};
 pub use overrides::Overrides;
 pub use per_device::PerDevice;
-pub use plan::{Excluded, Plan, RunConfig, Stage, Trial, load};
+pub use plan::{Excluded, Plan, RunConfig, Stage, Trial, TrialOrigins, load};
 pub use plugins::{AskedPath, PluginsConfig, plugins};
 pub use schema::schema;
 pub use spec::{DeviceRequest, ExperimentSpec, PluginSpec, PluginsSpec, PruneSpec, RunSpec};

@@ -3,51 +3,59 @@
 //!
 //! What has no origin is a default. Origins are kept beside a trial and never enter its identity.
 
+use crate::PluginKind;
 use crate::errors::{At, Location};
 use crate::expand::{Above, Expansion, Point};
 use crate::layers::Layers;
 use crate::spans::join;
-use crate::{PluginKind, TrialConfig, identity};
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 impl Expansion<'_> {
-    /// Origin of every value of a trial's configuration that is no default, by dotted key.
-    pub(crate) fn origins(&mut self, point: &Point<'_>, config: &TrialConfig) -> BTreeMap<String, String> {
-        let mut leaves = Vec::new();
-        if let Value::Object(sections) = identity::json(config) {
-            for (key, value) in &sections {
-                let path = vec![key.clone()];
-                if PluginKind::from_key(key).is_some() {
-                    leaves.push(join(&path, "name"));
-                    collect(&value["config"], &path, &mut leaves);
-                } else {
-                    collect(value, &path, &mut leaves);
-                }
-            }
+    /// Origin of every value of a section that is no default, by dotted key.
+    pub(crate) fn origins(
+        &mut self,
+        point: &Point<'_, '_>,
+        section: &str,
+        value: &Value,
+    ) -> Vec<(String, String)> {
+        let (mut leaves, path) = (Vec::new(), vec![section.to_owned()]);
+        if PluginKind::from_key(section).is_some() {
+            leaves.push(join(&path, "name"));
+            collect(&value["config"], &path, &mut leaves);
+        } else {
+            collect(value, &path, &mut leaves);
         }
-        let mut origins = BTreeMap::new();
-        for path in leaves {
-            if let Some(origin) = self.origin(point, &path) {
-                origins.insert(path.join("."), origin);
-            }
-        }
-        origins
+        let origin = |path: Vec<String>| Some((path.join("."), self.origin(point, &path)?));
+        leaves.into_iter().filter_map(origin).collect()
     }
 
-    fn origin(&mut self, point: &Point<'_>, path: &[String]) -> Option<String> {
-        match self.above_base(point, path, At::Value) {
-            Some(Above::Override(location)) => return Some(text(&location)),
-            Some(Above::Axis(axis, location)) => {
-                return Some(format!("axis {}, {}", axis.name(), text(&location)));
-            }
-            Some(Above::Replaced) => return None,
-            None => {}
-        }
-        // Figment looks each key up anew; the base document is the same at every point of the grid.
+    fn origin(&mut self, point: &Point<'_, '_>, path: &[String]) -> Option<String> {
         let layers = self.layers;
-        let base = self.base_origins.entry(path.to_vec());
-        base.or_insert_with(|| layers.origin(path)).clone()
+        match self.above_base(point, path, At::Value) {
+            Some(Above::Override(location)) => Some(text(&location)),
+            Some(Above::Axis(index, below)) => {
+                let (axis, position) = (&layers.axes[index], point.choice[index]);
+                let origin = || {
+                    let location = layers.location(&axis.values[position].given, below, At::Value);
+                    format!("axis {}, {}", axis.name(), text(&location))
+                };
+                if below.is_empty() {
+                    Some(self.axis_origins.entry((index, position)).or_insert_with(origin).clone())
+                } else {
+                    Some(origin())
+                }
+            }
+            Some(Above::Replaced) => None,
+            // Figment looks each key up anew; the base document is the same at every point of the grid.
+            None => match self.base_origins.get(path) {
+                Some(known) => known.clone(),
+                None => {
+                    let origin = layers.origin(path);
+                    self.base_origins.insert(path.to_vec(), origin.clone());
+                    origin
+                }
+            },
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use fovea_records::prune::Asha;
 use fovea_records::{PlannedTrial, Reference, RunPlan, StageId, TrialId};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An experiment, ready to run.
@@ -118,7 +119,39 @@ pub struct Trial {
     /// The resolved configuration.
     pub config: TrialConfig,
     /// Where each value that is no default was given, by dotted key. No part of the identity.
-    pub origins: BTreeMap<String, String>,
+    pub origins: TrialOrigins,
+}
+
+impl Trial {
+    /// The warm-up stage that it has, whether or not another trial shares it; `None` without warm-up.
+    #[must_use]
+    pub fn warm_up(&self) -> Option<StageId> {
+        (self.config.training.warmup_epochs > 0).then(|| identity::stage_id(&self.config))
+    }
+}
+
+/// Where the values of a trial were given, by dotted key; what is not in it is a default. A section of the
+/// configuration at a time, since trials of a grid have most of them in common.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TrialOrigins(pub(crate) Vec<Arc<Vec<(String, String)>>>);
+
+impl TrialOrigins {
+    /// Where a value was given.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.iter().find(|(known, _)| *known == key).map(|(_, origin)| origin)
+    }
+
+    /// Every key with its origin.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().flat_map(|section| section.iter()).map(|(key, origin)| (key.as_str(), origin.as_str()))
+    }
+
+    /// The same, by key, as records have it.
+    #[must_use]
+    pub fn to_map(&self) -> BTreeMap<String, String> {
+        self.iter().map(|(key, origin)| (key.to_owned(), origin.to_owned())).collect()
+    }
 }
 
 /// A point that is left out.
@@ -160,7 +193,7 @@ impl Plan {
             axes: trial.axes.clone(),
             stage: trial.stage.clone(),
             config: identity::json(&trial.config),
-            origins: trial.origins.clone(),
+            origins: trial.origins.to_map(),
         });
         RunPlan {
             prune: self.run.prune.clone(),

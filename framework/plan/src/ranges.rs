@@ -49,7 +49,23 @@ pub(crate) fn expand(table: &Map<String, Value>) -> Result<Vec<Value>, Issue> {
             return Err(Issue::new(Vec::new(), At::Value, message).help(help.to_owned()));
         }
     };
-    Ok(written(values, begin.abs().max(end.abs()), integers))
+    let mut values = written(values, begin.abs().max(end.abs()), integers);
+    // Both ends are as the user wrote them, with however many digits.
+    if let (Some(first), Some(begin)) = (values.first_mut(), table[key].get(0)) {
+        first.clone_from(&like(begin, first));
+    }
+    if let (Some(last), Some(end)) = (values.last_mut(), table[key].get(1)) {
+        last.clone_from(&like(end, last));
+    }
+    Ok(values)
+}
+
+/// A number, whole if `other` is.
+fn like(number: &Value, other: &Value) -> Value {
+    match other.is_f64() {
+        true => number.as_f64().map_or_else(|| number.clone(), Value::from),
+        false => number.clone(),
+    }
 }
 
 /// `start`, `start + step`, ... before `stop`, as the command line's `range(start, stop, step)` has it, which is
@@ -137,6 +153,10 @@ fn written(values: Vec<f64>, scale: f64, integers: bool) -> Vec<Value> {
 
 /// The nearest decimal of [`DIGITS`] digits, counted from the first of `scale`, or of the value where that is larger.
 fn round(value: f64, scale: f64) -> f64 {
+    // Whole numbers have no digits to spare.
+    if value.fract() == 0.0 {
+        return value + 0.0;
+    }
     let magnitude = value.abs().max(scale);
     if magnitude == 0.0 {
         return 0.0;
@@ -150,6 +170,7 @@ fn round(value: f64, scale: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn values(range: &Value) -> String {
@@ -170,6 +191,38 @@ mod tests {
         assert_eq!(values(&json!({ "logspace": [1e-4, 1e-1], "steps": 4 })), "[0.0001,0.001,0.01,0.1]");
         assert_eq!(values(&json!({ "logspace": [1, 1000], "steps": 4 })), "[1,10,100,1000]");
         assert_eq!(values(&json!({ "range": [1e-9, 3e-9], "steps": 3 })), "[1e-9,2e-9,3e-9]");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn ranges_have_their_ends_and_their_length_and_grow(
+            begin in -1e6..1e6f64, end in -1e6..1e6f64, steps in 2..200usize,
+        ) {
+            prop_assume!((begin - end).abs() > 1e-3);
+            let found = expand(json!({ "range": [begin, end], "steps": steps }).as_object().unwrap()).unwrap();
+            check(&found, begin, end, steps)?;
+            let (begin, end) = (begin.abs() + 1e-9, end.abs() + 1e-9);
+            prop_assume!(begin / end > 1.001 || end / begin > 1.001);
+            let found = expand(json!({ "logspace": [begin, end], "steps": steps }).as_object().unwrap()).unwrap();
+            check(&found, begin, end, steps)?;
+        }
+
+        #[test]
+        fn whole_steps_are_whole_numbers(begin in -1_000_000_000_000_000..1_000_000_000_000_000i64, step in 1..1000i64, count in 1..100i64, down in any::<bool>()) {
+            let step = if down { -step } else { step };
+            let table = json!({ "range": [begin, begin + step * count], "step": step });
+            let expected: Vec<Value> = (0..=count).map(|i| Value::from(begin + step * i)).collect();
+            prop_assert_eq!(expand(table.as_object().unwrap()).unwrap(), expected);
+        }
+    }
+
+    fn check(found: &[Value], begin: f64, end: f64, steps: usize) -> Result<(), TestCaseError> {
+        let found: Vec<f64> = found.iter().map(|value| value.as_f64().unwrap()).collect();
+        prop_assert_eq!((found.len(), found[0], found[steps - 1]), (steps, begin, end));
+        prop_assert!(found.windows(2).all(|pair| (pair[0] < pair[1]) == (begin < end) && pair[0] != pair[1]));
+        Ok(())
     }
 
     #[test]

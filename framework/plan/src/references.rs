@@ -11,6 +11,7 @@ use fovea_records::{Reference, Unit, metrics};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 
 /// Keys that every `[[reference]]` has.
 const REQUIRED: [&str; 4] = ["split", "metric", "value", "source"];
@@ -90,10 +91,10 @@ pub(crate) fn resolve(layers: &Layers, points: &Points, errors: &mut Vec<PlanErr
                 continue;
             }
         };
-        let mut variants: Vec<&str> = Vec::new();
+        let (mut variants, mut seen): (Vec<&str>, HashSet<&str>) = (Vec::new(), HashSet::new());
         let chosen = points.trials.iter().zip(&points.choices).filter(|(_, choice)| selection.fits(choice));
         for (trial, _) in chosen {
-            if !variants.contains(&trial.variant.as_str()) {
+            if seen.insert(&trial.variant) {
                 variants.push(&trial.variant);
             }
         }

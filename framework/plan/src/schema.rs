@@ -3,7 +3,7 @@
 //! It is made from the types that read the file, and from the schemas of the plugins. It cannot say all: what the values
 //! of an axis mean together, only the plan knows.
 
-use crate::ablate::AblateSpec;
+use crate::ablate::{self, AblateSpec};
 use crate::exclude::ExcludeSpec;
 use crate::references::ReferenceSpec;
 use crate::spec::{ExperimentSpec, NOT_OF_A_TRIAL};
@@ -46,7 +46,11 @@ pub fn schema(catalog: &dyn PluginCatalog) -> Value {
         json!("Parts of a method that are switched on and off, to see which of them matters.");
     let mut smoke = properties.clone();
     let axes = json!({ "$ref": "#/$defs/axes", "description": "Keys that take several values in turn: their cross product." });
-    let zip = tables(json!({ "$ref": "#/$defs/axes" }), "Axes of one length that move together.");
+    let mut together = definitions["axes"].clone();
+    // So `fovea config` writes the points of an `[ablate]`.
+    together["properties"][ablate::KEY] = json!({ "type": "array", "minItems": 1, "items": { "type": "string" }, "description": "What the points are called." });
+    definitions.insert("zip".to_owned(), together);
+    let zip = tables(json!({ "$ref": "#/$defs/zip" }), "Axes of one length that move together.");
     for (key, schema) in [("axes", &axes), ("zip", &zip)] {
         smoke.insert(key.to_owned(), schema.clone());
         properties.insert(key.to_owned(), schema.clone());

@@ -4,7 +4,6 @@
 //! the words that would have been right.
 
 use crate::errors::{At, Issue, did_you_mean};
-use crate::spans::join;
 use crate::spec::ExperimentSpec;
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
@@ -150,7 +149,26 @@ impl Shape {
     /// Collects what is wrong with `value`, and takes it out, so that the rest can still be read.
     pub(crate) fn check(&self, value: &mut Value, issues: &mut Vec<Issue>, pruned: &mut Vec<Vec<String>>) {
         let mut walk = Walk { root: self, issues, pruned };
-        walk.check(self, value, &[]);
+        walk.check(self, value, None);
+    }
+}
+
+/// The keys that lead to a value. Only those of an issue are ever written down.
+struct Path<'a> {
+    above: Option<&'a Path<'a>>,
+    key: &'a str,
+}
+
+impl Path<'_> {
+    fn keys(&self) -> Vec<String> {
+        let mut keys = Self::of(self.above);
+        keys.push(self.key.to_owned());
+        keys
+    }
+
+    /// The keys of a path that may be empty.
+    fn of(path: Option<&Self>) -> Vec<String> {
+        path.map(Self::keys).unwrap_or_default()
     }
 }
 
@@ -162,22 +180,22 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Whether the value may stay.
-    fn check(&mut self, shape: &Shape, value: &mut Value, path: &[String]) -> bool {
+    fn check(&mut self, shape: &Shape, value: &mut Value, path: Option<&Path<'_>>) -> bool {
         match (shape, value) {
             (_, Value::Null) => false,
             (Shape::Table { fields, open }, Value::Object(table)) => {
                 table.retain(|key, value| {
-                    let path = join(path, key);
+                    let path = Path { above: path, key };
                     let keep = match fields.iter().find(|(name, _)| name == key) {
-                        Some((_, shape)) => self.check(shape, value, &path),
+                        Some((_, shape)) => self.check(shape, value, Some(&path)),
                         None if *open => true,
                         None => {
-                            self.issues.push(self.root.unknown_key(fields, path.clone()));
+                            self.issues.push(self.root.unknown_key(fields, path.keys()));
                             false
                         }
                     };
                     if !keep {
-                        self.pruned.push(path);
+                        self.pruned.push(path.keys());
                     }
                     keep
                 });
@@ -188,12 +206,13 @@ impl Walk<'_> {
                     && list.len() != *length
                 {
                     let message = format!("expected a list of {length} values, found {}", list.len());
-                    self.issues.push(Issue::new(path.to_vec(), At::Value, message));
+                    self.issues.push(Issue::new(Path::of(path), At::Value, message));
                     return false;
                 }
                 let mut keep = true;
                 for (index, value) in list.iter_mut().enumerate() {
-                    keep &= self.check(item, value, &join(path, &index.to_string()));
+                    let key = index.to_string();
+                    keep &= self.check(item, value, Some(&Path { above: path, key: &key }));
                 }
                 keep
             }
@@ -201,7 +220,7 @@ impl Walk<'_> {
                 let keep = *signed || number.is_u64();
                 if !keep {
                     self.issues.push(Issue::new(
-                        path.to_vec(),
+                        Path::of(path),
                         At::Value,
                         format!("must not be negative, found {number}"),
                     ));
@@ -212,7 +231,7 @@ impl Walk<'_> {
                 let keep = words.contains(word);
                 if !keep {
                     let known: Vec<&str> = words.iter().map(String::as_str).collect();
-                    let issue = Issue::new(path.to_vec(), At::Value, format!("unknown value `{word}`"));
+                    let issue = Issue::new(Path::of(path), At::Value, format!("unknown value `{word}`"));
                     self.issues.push(issue.help(did_you_mean(word, &known, "values")));
                 }
                 keep
@@ -229,7 +248,7 @@ impl Walk<'_> {
                     Shape::Choice(words) => Some(format!("known values: {}", words.join(", "))),
                     _ => None,
                 };
-                self.issues.push(Issue::new(path.to_vec(), At::Value, message).help(help));
+                self.issues.push(Issue::new(Path::of(path), At::Value, message).help(help));
                 false
             }
         }

@@ -1,18 +1,16 @@
 //! Prefixes of training that trials share. The main function is [`share`].
 
-use crate::identity;
 use crate::plan::{Stage, Trial};
 use fovea_records::StageId;
 use std::collections::HashMap;
 
-/// Finds the prefixes that at least two trials share.
-pub(crate) fn share(trials: &mut [Trial]) -> Vec<Stage> {
-    let mut order: Vec<StageId> = Vec::new();
-    let mut members: HashMap<StageId, Vec<usize>> = HashMap::new();
-    for (index, trial) in trials.iter().enumerate() {
-        if trial.config.training.warmup_epochs > 0 {
-            let id = identity::stage_id(&trial.config);
-            let trials = members.entry(id.clone()).or_default();
+/// Finds the prefixes that at least two trials share. `prefixes` has that of each trial, if it has one.
+pub(crate) fn share(trials: &mut [Trial], prefixes: &[Option<StageId>]) -> Vec<Stage> {
+    let mut order: Vec<&StageId> = Vec::new();
+    let mut members: HashMap<&StageId, Vec<usize>> = HashMap::new();
+    for (index, id) in prefixes.iter().enumerate() {
+        if let Some(id) = id {
+            let trials = members.entry(id).or_default();
             if trials.is_empty() {
                 order.push(id);
             }
@@ -21,7 +19,7 @@ pub(crate) fn share(trials: &mut [Trial]) -> Vec<Stage> {
     }
     let mut stages = Vec::new();
     for id in order {
-        let shared = &members[&id];
+        let shared = &members[id];
         if shared.len() < 2 {
             continue;
         }
@@ -30,7 +28,7 @@ pub(crate) fn share(trials: &mut [Trial]) -> Vec<Stage> {
         }
         let config = trials[shared[0]].config.clone();
         stages.push(Stage {
-            id,
+            id: id.clone(),
             epochs: config.training.warmup_epochs,
             trials: shared.iter().map(|&index| trials[index].id.clone()).collect(),
             config,

@@ -6,6 +6,7 @@ mod grammar;
 mod group;
 mod origins;
 mod points;
+mod properties;
 mod references;
 mod smoke;
 mod zip;

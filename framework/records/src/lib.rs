@@ -9,6 +9,7 @@
 //! - [`attempts`]: [`AttemptLog`](attempts::AttemptLog), what a worker wrote to stderr, a file an attempt.
 //! - [`overview`]: [`Overview`](overview::Overview), how far a run is, from its files alone.
 //! - [`lookup`]: [`find_trial`], a finished trial from what a user types; [`locate_trial`], any.
+//! - `digest`: [`RunStore::digest`], whether records are still what they were.
 //! - [`disk`]: [`Usage`], how much is below a folder, and since when.
 //! - [`task`]: [`WorkerTask`], what the orchestrator asks of a worker.
 //! - [`store`]: [`RunStore`], the run directory: locks, atomic writes, DONE markers.
@@ -16,6 +17,7 @@
 //! The crate knows neither Burn nor Polars.
 
 pub mod attempts;
+mod digest;
 pub mod disk;
 pub mod event;
 pub mod id;

@@ -304,12 +304,13 @@ impl RunStore {
         Some(if holder.is_empty() { "unknown".to_owned() } else { holder })
     }
 
-    /// Writes `plan.json`.
+    /// Writes `plan.json`, unless it says the same already.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn write_plan(&self, plan: &RunPlan) -> Result<(), StoreError> {
-        write_json(&self.root.join("plan.json"), plan)
+        let path = self.root.join("plan.json");
+        write_new(&path, &pretty(&path, plan)?)
     }
 
     /// Reads `plan.json`.
@@ -485,14 +486,28 @@ pub fn sync_dir(dir: &Path) -> Result<(), StoreError> {
     File::open(dir).and_then(|d| d.sync_all()).map_err(io("write", dir))
 }
 
+/// As [`write_atomic`], of a file that need not hold these bytes already; one that does is left alone.
+///
+/// # Errors
+/// As those of [`write_atomic`].
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let same = fs::metadata(path).is_ok_and(|known| known.len() == bytes.len() as u64)
+        && fs::read(path).is_ok_and(|known| known == bytes);
+    if same { Ok(()) } else { write_atomic(path, bytes) }
+}
+
 /// Writes pretty JSON atomically.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
+    write_atomic(path, &pretty(path, value)?)
+}
+
+fn pretty<T: Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, StoreError> {
     let mut text = serde_json::to_vec_pretty(value).map_err(|e| corrupt(path, 0, "value", &e))?;
     text.push(b'\n');
-    write_atomic(path, &text)
+    Ok(text)
 }
 
 /// Writes a JSON array atomically, an element a line: thousands of numbers would fill a line each otherwise.

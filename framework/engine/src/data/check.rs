@@ -94,7 +94,7 @@ pub struct Unreadable {
 pub fn datasets(plan: &Plan) -> Vec<&PluginConfig> {
     let mut found: Vec<&PluginConfig> = Vec::new();
     for trial in &plan.trials {
-        if !found.contains(&&trial.config.dataset) {
+        if !found.contains(&&*trial.config.dataset) {
             found.push(&trial.config.dataset);
         }
     }

@@ -101,7 +101,7 @@ mod tests {
         BBox, BoxExtractor, CamForward, CamHead, Classifier, DataError, DatasetSource, HeatmapView, Mode,
         PluginError, RgbImage, Sample, SampleMeta, SplitInfo,
     };
-    use fovea_plan::{InputConfig, PluginConfig, TrialConfig};
+    use fovea_plan::{InputConfig, PluginConfig, Shared, TrialConfig};
 
     /// Label and brightness of each picture, and its group.
     struct Greys {
@@ -179,12 +179,7 @@ mod tests {
             names: [names(&["dark", "bright"]), names(&["a", "b", "c", "d"])],
             pictures,
         };
-        let plugin = PluginConfig {
-            name: "none".to_owned(),
-            config: serde_json::json!({}),
-            fingerprint: String::new(),
-            paths: Vec::new(),
-        };
+        let plugin = Shared::from(PluginConfig { name: "none".to_owned(), ..PluginConfig::default() });
         let config = TrialConfig {
             seed: 0,
             dataset: plugin.clone(),

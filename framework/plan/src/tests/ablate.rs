@@ -24,7 +24,7 @@ fn each_part_is_left_out_in_turn() {
     let values: Vec<_> = last.axes.iter().map(|(_, value)| value.as_str()).collect();
     assert_eq!(values, ["without localizer", "0.1", "3", "center-box(size=0.7)", "1"]);
     assert_eq!(last.config.localizer.config["size"], 0.7);
-    assert!(last.origins["localizer.size"].ends_with("quick.toml:10"), "{:?}", last.origins);
+    assert!(last.origins.get("localizer.size").unwrap().ends_with("quick.toml:10"), "{:?}", last.origins);
     let alone = super::plan("loss = { name = \"ria\", lambda = 0.0 }\ntraining.warmup_epochs = 3");
     assert_eq!(plan.trials[2].id, alone.trials[0].id, "the names of points are no part of an identity");
 }

@@ -9,7 +9,7 @@ fn each_value_knows_where_it_was_given_unless_it_is_a_default() {
     let plan = plan_with(text, &["training.warmup_epochs=1"], &[("FOVEA_TRAINING__ALPHA", "2.0")]).unwrap();
     let trial = &plan.trials[3];
     let origin = |key: &str| {
-        let origin = trial.origins.get(key).map_or("default", String::as_str);
+        let origin = trial.origins.get(key).unwrap_or("default");
         let file = origin.find("/").zip(origin.find("quick.toml"));
         file.map_or_else(|| origin.to_owned(), |(from, to)| format!("{}{}", &origin[..from], &origin[to..]))
     };
@@ -25,7 +25,7 @@ fn each_value_knows_where_it_was_given_unless_it_is_a_default() {
     }
     let bare = plan_with(text, &[], &[]).unwrap();
     assert_eq!(bare.trials[0].origins.get("loss.lambda"), None);
-    assert_eq!(plan.to_run_plan().trials[3].origins, trial.origins);
+    assert_eq!(plan.to_run_plan().trials[3].origins, trial.origins.to_map());
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn points_of_an_include_have_the_bases_values_where_it_names_none() {
                 [[include]]\nseed = 7\n";
     let plan = plan_with(text, &[], &[]).unwrap();
     let origin = |trial: usize, key: &str| {
-        let origin = plan.trials[trial].origins.get(key).map_or("default", String::as_str);
+        let origin = plan.trials[trial].origins.get(key).unwrap_or("default");
         let named = origin.split_once(", ").map(|(axis, _)| axis);
         (named.map(str::to_owned), origin.rsplit(':').next().unwrap_or_default().to_owned())
     };
