@@ -21,7 +21,7 @@ mod measures;
 mod overlay;
 mod reference;
 mod run;
-mod stats;
+pub mod stats;
 mod summary;
 mod tables;
 mod targets;
