@@ -11,6 +11,7 @@
 
 mod answer;
 mod build;
+mod compare;
 mod config;
 mod error;
 mod figures;
@@ -19,6 +20,7 @@ mod gallery;
 mod html;
 mod measures;
 mod overlay;
+mod pictures;
 mod reference;
 mod run;
 pub mod stats;
