@@ -5,8 +5,9 @@
 //!
 //! - `run`: what was read, every trial with its status; unreadable files become listed problems, never panics.
 //! - `stats`, `summary`, `measures`: mean, spread, t intervals, deltas to the baseline paired by seed.
+//! - `compare`, `pictures`: the tests of differences, by seed and by test picture.
 //! - `reference`: published numbers beside ours. `targets`: how good the localizer's boxes were.
-//! - `tables`: the Polars tables. `text`: the table for the terminal. `answer`: the findings in words.
+//! - `tables`: the Polars tables of a run. [`table`](Table): one table for a paper. `text`: the table for the terminal. `answer`: the findings in words.
 //! - `figures`, `gallery`, `overlay`: what is drawn. `html`: the page.
 
 mod answer;
@@ -25,6 +26,7 @@ mod reference;
 mod run;
 pub mod stats;
 mod summary;
+mod table;
 mod tables;
 mod targets;
 mod text;
@@ -32,3 +34,4 @@ mod text;
 pub use build::{ReportSummary, build};
 pub use error::ReportError;
 pub use overlay::{box_png, overlay_png};
+pub use table::{Table, TableError, TableFormat, TableRequest, inventory};
