@@ -5,6 +5,7 @@ use crate::run::Run;
 use crate::stats::Stats;
 use crate::summary::{self, Key, Summary, Variants};
 use fovea_records::{Direction, Unit};
+use rayon::prelude::*;
 
 /// The noise that headline numbers are about (the paper's Figure 3).
 pub(crate) const HEADLINE_NOISE: &str = "gaussian";
@@ -166,7 +167,7 @@ fn measure(
     };
     let pairs = Variants::new(run);
     let comparisons: Vec<Option<Comparison>> =
-        variants.clone().map(|v| pairs.compare(v, &key, &values)).collect();
+        variants.clone().into_par_iter().map(|v| pairs.compare(v, &key, &values)).collect();
     Measure {
         kind,
         heading: heading.map(str::to_owned),

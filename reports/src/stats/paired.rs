@@ -95,8 +95,14 @@ impl Paired<'_> {
         let mut draws = Draws::new(KEY);
         let mut pattern = || {
             let words: Vec<u64> = (0..n.div_ceil(64)).map(|_| draws.next()).collect();
-            let signed = self.0.iter().enumerate();
-            signed.fold(0.0, |sum, (i, d)| if words[i / 64] >> (i % 64) & 1 == 1 { sum - d } else { sum + d })
+            let mut sum = 0.0;
+            for (chunk, word) in self.0.chunks(64).zip(&words) {
+                for (bit, d) in chunk.iter().enumerate() {
+                    // The sign bit is flipped rather than asked for: a branch on random bits costs ten times as much.
+                    sum += f64::from_bits(d.to_bits() ^ ((word >> bit & 1) << 63));
+                }
+            }
+            sum
         };
         let count: usize = (0..SIGN_PATTERNS).map(|_| far(pattern())).sum();
         Some((1 + count) as f64 / (1 + SIGN_PATTERNS) as f64)
