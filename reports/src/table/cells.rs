@@ -5,7 +5,7 @@ use super::request::{Source, TableError, TableFormat, TableRequest, read};
 use super::rows::{self, By, Row};
 use super::{data, text};
 use crate::compare::{Comparison, Side};
-use crate::format::plural;
+use crate::format::{p_value, plural};
 use crate::run::{Counts, Run, SMOKE};
 use crate::stats::{Stats, bootstrap, holm};
 use fovea_records::{Direction, RunStore, Unit};
@@ -122,6 +122,13 @@ impl Table {
         };
         let percent = self.columns.iter().any(|c| c.unit == Unit::Fraction);
         notes.push(format!("{what}{}.", if percent { "; fractions in per cent" } else { "" }));
+        let mut noises: Vec<&str> = self.columns.iter().filter_map(|c| c.noise.as_deref()).collect();
+        noises.dedup();
+        match noises[..] {
+            [] => {}
+            [one] => notes.push(format!("Numbers under noise: {one}, mean over levels.")),
+            _ => notes.push("Numbers under noise: mean over levels.".to_owned()),
+        }
         if *by != By::Seed {
             notes.extend(self.say_tests(by, family, seconds));
         }
@@ -142,9 +149,11 @@ impl Table {
             }
         }
         let pairs = if matches!(by, By::Axes(_)) { "by seed and all other axes" } else { "by seed" };
+        let several = self.headings[0] == "run";
+        let own = if several { " of its own run" } else { "" };
         if family > 0 {
             notes.push(format!(
-                "† differs from {}: t test paired {pairs}, p < 0.05 after Holm's correction over the {} of this \
+                "† differs from {}{own}: t test paired {pairs}, p < 0.05 after Holm's correction over the {} of this \
                  table.",
                 baselines.join(", "),
                 plural(family, "comparison")
@@ -169,7 +178,8 @@ impl Table {
             let least = told.iter().filter_map(|p| p.mcnemar_p()).fold(1.0, f64::min);
             notes.push(format!(
                 "McNemar's exact test over pictures, which holds for these networks and not for other seeds: smallest \
-                 p = {least:.2e} of {}.",
+                 {} after Holm's correction over {}.",
+                p_value((least * told.len() as f64).min(1.0)),
                 plural(told.len(), "comparison")
             ));
         }

@@ -22,11 +22,12 @@ pub(super) struct Column {
 }
 
 impl Column {
-    /// Where it was measured: the split, and the noise.
-    pub(super) fn place(&self) -> String {
+    /// Where it was measured: the split, and the noise where `columns` differ in it.
+    pub(super) fn place(&self, columns: &[Self]) -> String {
+        let same = |c: &Self| c.noise.is_none() || c.noise == self.noise;
         match &self.noise {
-            Some(noise) => format!("{}, {noise}", self.split),
-            None => self.split.clone(),
+            Some(noise) if !columns.iter().all(same) => format!("{}, {noise}", self.split),
+            _ => self.split.clone(),
         }
     }
 

@@ -73,7 +73,7 @@ impl FromStr for TableFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     /// A name that nothing has.
-    #[error("there is no {what} `{name}`{}.\nKnown: {}.", hint(.nearest.as_deref()), .known.join(", "))]
+    #[error("there is no {what} `{name}`.{}\nKnown: {}.", hint(.nearest.as_deref()), .known.join(", "))]
     Unknown {
         /// Of what kind.
         what: &'static str,
@@ -111,7 +111,7 @@ pub enum TableError {
 }
 
 fn hint(nearest: Option<&str>) -> String {
-    nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+    nearest.map(|name| format!(" Did you mean `{name}`?")).unwrap_or_default()
 }
 
 impl TableError {

@@ -71,7 +71,7 @@ pub(super) fn markdown(table: &Table) -> String {
         table
             .columns
             .iter()
-            .map(|c| format!("{}{}, {}", escape(&c.label), Table::unit(c), escape(&c.place()))),
+            .map(|c| format!("{}{}, {}", escape(&c.label), Table::unit(c), escape(&c.place(&table.columns)))),
     );
     headings.push("trials".to_owned());
     let mut lines: Vec<Vec<String>> = vec![headings];
@@ -142,7 +142,7 @@ pub(super) fn latex(table: &Table) -> String {
                 format!("\\multicolumn{{{many}}}{{c}}{{{label}}}")
             }
         });
-        second.extend(group.iter().map(|c| escaped(&c.place())));
+        second.extend(group.iter().map(|c| escaped(&c.place(&table.columns))));
         at = end + 1;
     }
     first.push("trials".to_owned());
