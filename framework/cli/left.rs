@@ -76,10 +76,11 @@ impl Estimate {
         let mut jobs: Vec<Job> = Vec::new();
         // A record that cannot be read is the run's to tell.
         let states = fovea_orchestrator::status(plan, store).unwrap_or_default();
+        let forks_from = |trial| options.sharing.stage_of(trial);
         let asked = plan.trials.iter().enumerate().filter(|(_, trial)| options.selection.takes(trial));
         for (position, trial) in asked {
             let open = states.get(position).is_none_or(TrialStatus::is_pending);
-            let stage = plan.stages.iter().find(|stage| Some(&stage.id) == trial.stage.as_ref());
+            let stage = plan.stages.iter().find(|stage| Some(&stage.id) == forks_from(trial));
             let begin = stage.map_or(0, |stage| stage.epochs);
             if let Some(stage) = stage.filter(|s| open && jobs.iter().all(|job| job.id != s.id.as_str())) {
                 jobs.push(Job {
@@ -94,7 +95,7 @@ impl Estimate {
             }
             jobs.push(Job {
                 id: trial.id.to_string(),
-                needs: trial.stage.as_ref().map(ToString::to_string),
+                needs: forks_from(trial).map(ToString::to_string),
                 epochs: (begin, trial.config.training.epochs),
                 warmup: trial.config.training.warmup_epochs,
                 is_trial: true,

@@ -96,7 +96,7 @@ enum Command {
     Bench(bench::Args),
     /// Do tasks from stdin (started by `fovea run`).
     #[command(hide = true)]
-    Worker,
+    Worker(worker::Args),
 }
 
 fn dispatch(command: Command, messages: WorkerMessages, registry: &Registry) -> Outcome {
@@ -118,7 +118,7 @@ fn dispatch(command: Command, messages: WorkerMessages, registry: &Registry) -> 
         Command::Export(args) => export::main(&args, registry),
         Command::Plugins(args) => plugins::main(&args, registry),
         Command::Bench(args) => bench::main(&args, registry),
-        Command::Worker => worker::main(registry),
+        Command::Worker(args) => worker::main(&args, registry),
     }
 }
 

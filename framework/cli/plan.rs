@@ -22,7 +22,8 @@ pub(crate) struct Args {
     /// Print JSON, with keys that stay: `fovea plan --help` lists them.
     ///
     /// The document has name, question, dir, smoke, command, device, workers, locked_by (a process id), pending, trials,
-    /// stages, excluded, estimate {seconds, low, high, unknown, samples}, probes.
+    /// stages, excluded, estimate {seconds, low, high, unknown, samples}, epochs {shared, alone} (of the whole plan, with and
+    /// without shared stages), probes.
     ///
     /// A trial has index, id, variant, seed, axes {key: label}, status (new, stale, running, interrupted, failed,
     /// diverged, pruned, damaged, done), reason, time (seconds since 1970), epochs, epochs_done, earlier (the id that it

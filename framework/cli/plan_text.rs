@@ -5,7 +5,7 @@ use crate::foresee::{Foreseen, Probed};
 use crate::words::{ago, duration, plural, table};
 use fovea_orchestrator::estimate::{Basis, Seconds, TaskEstimate};
 use fovea_orchestrator::run::stage_is_done;
-use fovea_orchestrator::{Standing, Word};
+use fovea_orchestrator::{Saving, Standing, Word};
 use fovea_plan::{Plan, Trial};
 use fovea_records::RunStore;
 use serde_json::{Map, Value, json};
@@ -62,10 +62,23 @@ pub(crate) fn text(
     }
     let pending = standings.iter().filter(|s| s.is_pending()).count();
     let _ = writeln!(text, "\n{pending} to run, {} shared warm-up stages", plan.stages.len());
+    if !plan.stages.is_empty() {
+        text += &saving(plan);
+    }
     if pending > 0 {
         text += &time(plan, foreseen);
     }
     text
+}
+
+/// What the shared warm-up saves, all trials of the plan counted, done or not.
+fn saving(plan: &Plan) -> String {
+    let saving = Saving::of(plan);
+    let Saving { shared, alone } = saving;
+    format!(
+        "training in all: {shared} epochs; without sharing {alone}, {:.2} times as many\n",
+        saving.ratio()
+    )
 }
 
 /// What a trial shares with others: `4 epochs with 3 others (1f0c...)`.
@@ -170,7 +183,7 @@ pub(crate) fn json(plan: &Plan, store: &RunStore, standings: &[Standing], forese
             "explained_step_seconds": probe.step_seconds[1], "pictures": probe.pictures,
         })
     });
-    let total = estimate.total;
+    let (total, saving) = (estimate.total, Saving::of(plan));
     json!({
         "name": plan.name, "question": plan.question, "dir": plan.run.dir, "smoke": plan.smoke,
         "command": plan.command, "device": plan.device.to_string(), "workers": plan.run.workers,
@@ -180,6 +193,7 @@ pub(crate) fn json(plan: &Plan, store: &RunStore, standings: &[Standing], forese
             "seconds": total.map(|t| t.seconds), "low": total.map(|t| t.low), "high": total.map(|t| t.high),
             "unknown": estimate.unknown, "samples": estimate.samples,
         },
+        "epochs": { "shared": saving.shared, "alone": saving.alone },
         "probes": probes.collect::<Vec<_>>(),
     })
 }

@@ -6,10 +6,14 @@ use crate::progress::{Detail, Progress};
 use crate::signals::stop_on_signals;
 use crate::{Failure, Outcome, plan, report};
 use fovea_api::Registry;
-use fovea_orchestrator::{OrchestratorError, RunOptions, RunSummary, Selection, Shard, WorkerMessages};
+use fovea_orchestrator::memory::NvidiaSmi;
+use fovea_orchestrator::{
+    OrchestratorError, RunOptions, RunSummary, Selection, Shard, Sharing, WorkerMessages,
+};
 use fovea_plan::Plan;
 use fovea_records::RunStore;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Arguments of `fovea run`.
 #[derive(clap::Args)]
@@ -36,6 +40,10 @@ pub(crate) struct Args {
     /// Stop at the first trial that fails; the others are saved where they are. By default they go on.
     #[arg(long)]
     fail_fast: bool,
+    /// Train every trial alone from its first step, without a warm-up that others share. The results are the same, bit
+    /// for bit; it is there to check that, and to measure what sharing saves.
+    #[arg(long)]
+    no_sharing: bool,
 }
 
 pub(crate) fn main(args: &Args, messages: WorkerMessages, registry: &Registry) -> Outcome {
@@ -55,6 +63,8 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages, registry: &Registry) -
         selection,
         jobs: args.jobs.map(usize::from),
         fail_fast: args.fail_fast,
+        sharing: if args.no_sharing { Sharing::Nothing } else { Sharing::Stages },
+        memory: Arc::new(NvidiaSmi),
         stop: stop_on_signals()?,
         messages,
     };

@@ -1,6 +1,7 @@
 //! A workspace in a temporary directory, with the binary and a small experiment. The main type is [`Workspace`].
 
 use fovea_records::{Done, RunStore};
+use rustix::process::{Pid, Signal, kill_process};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -132,6 +133,55 @@ pub(crate) fn bits(store: &RunStore, variant: &str, seed: u64) -> BTreeMap<Strin
     let trial = plan.trials.iter().find(|t| t.variant == variant && t.seed == seed).unwrap();
     let Done { artefacts, .. } = store.done(&trial.id).unwrap().expect("the trial is done");
     artefacts.into_iter().filter(|(name, _)| name != "events.jsonl" && name != "trial.toml").collect()
+}
+
+/// What a run comes to, file by file: every table, and metrics and predictions of every trial; without wall-clock times.
+pub(crate) fn results(store: &RunStore) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut add = |path: PathBuf| {
+        let name = path.strip_prefix(store.root()).unwrap().display().to_string();
+        let mut bytes = std::fs::read(&path).unwrap();
+        if name == "tables/trials.csv" {
+            bytes = without_column(&String::from_utf8(bytes).unwrap(), "seconds").into_bytes();
+        }
+        files.insert(name, bytes);
+    };
+    let entries = |folder: &str| std::fs::read_dir(store.root().join(folder)).unwrap().flatten();
+    // A kill in the middle of a write leaves the temporary file; nobody reads it.
+    let is_whole = |file: &std::fs::DirEntry| !file.file_name().to_string_lossy().starts_with('.');
+    // The table of trials has their times; as CSV it is read without them.
+    let tables = entries("tables").filter(|file| is_whole(file) && file.file_name() != "trials.parquet");
+    tables.for_each(|file| add(file.path()));
+    for trial in entries("trials") {
+        add(trial.path().join("metrics.jsonl"));
+        add(trial.path().join("predictions.jsonl"));
+    }
+    files
+}
+
+/// A CSV table without quoted cells, and without one of its columns.
+fn without_column(table: &str, column: &str) -> String {
+    let gone = table.lines().next().unwrap().split(',').position(|name| name == column).unwrap();
+    let kept = |line: &str| {
+        assert!(!line.contains('"'), "{line}");
+        let cells = line.split(',').enumerate().filter(|(at, _)| *at != gone);
+        cells.map(|(_, cell)| cell).collect::<Vec<_>>().join(",")
+    };
+    table.lines().map(kept).collect::<Vec<_>>().join("\n")
+}
+
+/// Processes that work in this workspace, but for those that ended and that nobody has asked about yet.
+pub(crate) fn processes(workspace: &Workspace) -> Vec<u32> {
+    let pids = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let here = workspace.path().canonicalize().unwrap();
+    pids.filter(|pid: &u32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == here))
+        .collect()
+}
+
+/// Sends a signal; a process that ended a moment ago does not mind.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    let _ = kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal);
 }
 
 /// The hash of a trial's weights.

@@ -2,16 +2,21 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod bits;
+mod chaos;
 mod data;
 mod errors;
 mod experiment;
 mod explain;
 mod export;
 mod grammar;
+mod graph;
 mod harness;
 mod keeping;
 mod localize;
+mod memory;
+mod orphans;
 mod resume;
 mod running;
+mod sharing;
 mod sweep;
 mod watching;

@@ -82,6 +82,16 @@ pub trait Plugin: 'static {
         Vec::new()
     }
 
+    /// The configuration with the contents of small files in place of their names, so that a trial's record needs the
+    /// files no more and their contents count for its identity.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    fn embed(config: Self::Config, base_dir: &std::path::Path) -> Result<Self::Config, ConfigIssue> {
+        let _ = base_dir;
+        Ok(config)
+    }
+
     /// What identifies the plugin's behaviour beside its configuration and version: hashes of data and weights.
     ///
     /// # Errors
@@ -220,7 +230,7 @@ impl Entry {
 }
 
 fn resolve<P: Plugin>(config: Value, base_dir: &std::path::Path) -> Result<Resolved, Vec<ConfigIssue>> {
-    let config = checked::<P>(config, base_dir)?;
+    let config = P::embed(checked::<P>(config, base_dir)?, base_dir).map_err(|issue| vec![issue])?;
     let files = P::fingerprint(&config, base_dir).map_err(|issue| vec![issue])?;
     let fingerprint = format!("v{}{}{files}", P::VERSION, if files.is_empty() { "" } else { " " });
     let paths = P::PATHS.iter().map(|&p| p.to_owned()).collect();

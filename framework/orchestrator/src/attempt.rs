@@ -1,5 +1,6 @@
 //! A task, as often as it takes. The main function is [`attempt`].
 
+use crate::admission::is_out_of_memory;
 use crate::limits::Limits;
 use crate::recorder::Recorder;
 use crate::run::{RunOptions, Shared, held};
@@ -32,6 +33,8 @@ pub(crate) fn attempt(
     job: &Job<'_>,
 ) -> Result<(TaskEnd, String), OrchestratorError> {
     let mut device = String::new();
+    // Attempts that failed because too many others shared the device.
+    let mut crowded = 0;
     for attempt in 1.. {
         if let Some(trial) = job.trial {
             let entry = JournalEntry::TrialStarted { time: now(), trial: trial.id.clone(), attempt };
@@ -44,7 +47,15 @@ pub(crate) fn attempt(
             end => return Ok((end, device)),
         };
         *worker = None;
-        let wait = shared.retries.after(attempt);
+        if is_out_of_memory(&message) && shared.admission.lower(slot.device) {
+            crowded += 1;
+            record_crash(shared, job, attempt, &message, Some(Duration::ZERO))?;
+            if shared.admission.give_way(slot.device, || shared.slept(LOOK)) {
+                continue;
+            }
+            break;
+        }
+        let wait = shared.retries.after(attempt - crowded);
         record_crash(shared, job, attempt, &message, wait)?;
         let Some(wait) = wait else {
             let times = if attempt == 1 { String::new() } else { format!("; tried {attempt} times") };
@@ -73,7 +84,9 @@ fn once(
         }
         None => {
             let RunOptions { binary, messages, .. } = shared.options;
-            worker.insert(WorkerProcess::spawn(binary, slot.threads, slot.index, messages, log)?)
+            let process = WorkerProcess::spawn(binary, slot.threads, slot.index, messages, log)?;
+            shared.admission.has_worker(slot, process.id());
+            worker.insert(process)
         }
     };
     tracing::info!(slot = slot.index, task = job.task.id, "{} begins", job.label.text);
@@ -88,6 +101,9 @@ fn once(
             && let Some(why) = shared.judge(&trial.id, epoch)
         {
             hopeless.get_or_init(|| why);
+        }
+        if job.trial.is_some() && has_shown_its_need(event) {
+            shared.admission.is_warm(slot.device);
         }
         recorder.event(event);
         shared.tell(Update::Event { task: job.label.clone(), event: event.clone() });
@@ -105,6 +121,16 @@ fn once(
     recorder.end()?;
     tracing::info!(slot = slot.index, task = job.task.id, ?end, "{} ended", job.label.text);
     Ok(end)
+}
+
+/// Whether a worker that says this of a trial has done what needs the most memory: training with an explanation, or, where there
+/// is none, everything.
+fn has_shown_its_need(event: &TrialEvent) -> bool {
+    match event {
+        TrialEvent::Epoch(epoch) => epoch.explanation.is_some(),
+        TrialEvent::Finished { .. } => true,
+        _ => false,
+    }
 }
 
 fn record_crash(

@@ -1,8 +1,9 @@
 //! Small plans for tests.
 
-use fovea_plan::{RunConfig, Trial, TrialConfig};
+use fovea_plan::{DeviceRequest, PerDevice, Plan, RunConfig, Trial, TrialConfig};
 use fovea_records::{StageId, TrialId};
 use serde_json::json;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A trial of this variant and seed, which shares the warm-up of this name.
@@ -26,6 +27,27 @@ pub(crate) fn trial(variant: &str, seed: u64, stage: Option<&str>) -> Trial {
     }
 }
 
+/// A plan of nothing but these.
+pub(crate) fn plan(run: RunConfig, trials: Vec<Trial>) -> Plan {
+    Plan {
+        name: "x".into(),
+        question: None,
+        device: DeviceRequest::Cpu,
+        run,
+        smoke: false,
+        axes: Vec::new(),
+        label_axes: Vec::new(),
+        baseline: None,
+        references: Vec::new(),
+        trials,
+        excluded: Vec::new(),
+        stages: Vec::new(),
+        command: String::new(),
+        source: String::new(),
+        path: PathBuf::new(),
+    }
+}
+
 /// One worker, no limits.
 pub(crate) fn run_config() -> RunConfig {
     RunConfig {
@@ -35,7 +57,7 @@ pub(crate) fn run_config() -> RunConfig {
         threads: 0,
         tensorboard: false,
         devices: Vec::new(),
-        per_device: 1,
+        per_device: PerDevice::Count(1),
         retries: 0,
         retry_delay: Duration::ZERO,
         timeout: None,

@@ -7,7 +7,9 @@
 //! - [`history`]: how long finished trials took; [`estimate`](mod@estimate): how long those of a plan will.
 //! - [`survey`]: runs in a folder; [`dossier`]: all there is to know of one trial; [`gc`]: what of them can be deleted.
 //! - [`worker`]: [`WorkerProcess`](worker::WorkerProcess), one child; [`mod@slots`]: who works where.
+//! - `admission`: how many of them are on a device, by what [`memory`] tells of it.
 //! - [`stderr`]: what a worker says beside its events.
+//! - [`sharing`]: whether trials share a prefix of training, and what that saves.
 //! - [`queue`]: which task is next; [`limits`]: how long it may take, and when it is tried again;
 //!   [`prune`]: which trials are given up early.
 //! - [`update`]: what is said meanwhile; [`stop`]: how to end it early.
@@ -15,6 +17,7 @@
 //! The orchestrator never computes, a worker never schedules. No Burn here.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
+mod admission;
 mod attempt;
 pub mod changes;
 pub mod dossier;
@@ -26,11 +29,13 @@ pub mod gc;
 pub mod history;
 pub mod ledger;
 pub mod limits;
+pub mod memory;
 pub mod prune;
 pub mod queue;
 mod recorder;
 pub mod run;
 pub mod select;
+pub mod sharing;
 pub mod slots;
 pub mod standing;
 pub mod status;
@@ -45,6 +50,7 @@ pub mod worker;
 pub use error::OrchestratorError;
 pub use run::{RunOptions, run};
 pub use select::{Selection, Shard};
+pub use sharing::{Saving, Sharing};
 pub use standing::{Standing, Word, standings};
 pub use status::{TrialStatus, status};
 pub use stop::Stop;

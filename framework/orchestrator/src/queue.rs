@@ -56,6 +56,12 @@ impl Queue {
         Self { waiting: trials, stages }
     }
 
+    /// Whether every trial was taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Takes the next task.
     pub fn take(&mut self) -> Next {
         if self.waiting.is_empty() {

@@ -1,13 +1,17 @@
 //! A whole run. The main function is [`run`].
 
+use crate::admission::{Admission, Permit};
 use crate::attempt::{Job, LOOK, attempt};
 use crate::limits::Retries;
+use crate::memory::GpuMemory;
 use crate::prune::Rungs;
 use crate::queue::{Next, Queue, QueuedTrial};
 use crate::select::Selection;
 use crate::slots::{Slot, slots};
 use crate::worker::{TaskEnd, WorkerMessages, WorkerProcess};
-use crate::{OrchestratorError, RunSummary, Stop, TaskLabel, TrialStatus, Update, status, trial_file};
+use crate::{
+    OrchestratorError, RunSummary, Sharing, Stop, TaskLabel, TrialStatus, Update, status, trial_file,
+};
 use fovea_plan::{Plan, Stage, Trial, TrialConfig};
 use fovea_records::prune::Pruned;
 use fovea_records::{
@@ -18,7 +22,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// What the orchestrator needs beside the plan.
@@ -38,6 +42,10 @@ pub struct RunOptions {
     pub jobs: Option<usize>,
     /// Whether the first trial that fails stops the others.
     pub fail_fast: bool,
+    /// Whether trials share a prefix of training.
+    pub sharing: Sharing,
+    /// Who tells what memory workers need, where that decides how many there are.
+    pub memory: Arc<dyn GpuMemory>,
     /// How others ask the run to stop.
     pub stop: Stop,
 }
@@ -48,6 +56,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) store: &'a RunStore,
     pub(crate) options: &'a RunOptions,
     pub(crate) retries: Retries,
+    pub(crate) admission: Arc<Admission>,
     queue: Mutex<Queue>,
     freed: Condvar,
     rungs: Mutex<Option<Rungs>>,
@@ -105,7 +114,7 @@ pub fn run(
     let (planned, total) = (plan.trials.len(), asked.count());
     let summary = RunSummary { planned, total, done, diverged, pruned, ..RunSummary::default() };
     let has_checkpoint = |id: &StageId| stage_is_done(store, plan, id);
-    let epochs = epochs_ahead(plan, &pending, has_checkpoint);
+    let epochs = epochs_ahead(plan, options.sharing, &pending, has_checkpoint);
     observer(Update::Started { total, done: done + diverged + pruned, epochs });
     if pending.is_empty() {
         return Ok(summary);
@@ -115,12 +124,14 @@ pub fn run(
     }
     let (version, pending_count) = (options.version.clone(), pending.len());
     store.journal(&JournalEntry::RunStarted { time: now(), version, pending: pending_count, done })?;
+    let slots = slots(&plan.run, plan.device, options.jobs, pending.len());
     let shared = Shared {
         plan,
         store,
         options,
         retries: Retries::of(&plan.run),
-        queue: Mutex::new(Queue::new(in_turn(plan, &pending), has_checkpoint)),
+        admission: Admission::start(&slots, plan.run.per_device, Arc::clone(&options.memory)),
+        queue: Mutex::new(Queue::new(in_turn(plan, options.sharing, &pending), has_checkpoint)),
         freed: Condvar::new(),
         rungs: Mutex::new(Rungs::read(plan, store)?),
         summary: Mutex::new(summary),
@@ -129,7 +140,7 @@ pub fn run(
         failed_fast: AtomicBool::new(false),
     };
     std::thread::scope(|scope| {
-        for slot in slots(&plan.run, plan.device, options.jobs, pending.len()) {
+        for slot in slots {
             let shared = &shared;
             scope.spawn(move || {
                 if let Err(error) = serve_slot(shared, &slot) {
@@ -149,7 +160,7 @@ pub fn run(
 }
 
 /// The order in which trials have their turn: every variant its first seed before any its second, else that of the plan.
-fn in_turn(plan: &Plan, pending: &[&Trial]) -> Vec<QueuedTrial> {
+fn in_turn(plan: &Plan, sharing: Sharing, pending: &[&Trial]) -> Vec<QueuedTrial> {
     let mut seeds: BTreeMap<&str, usize> = BTreeMap::new();
     let mut ranks = Vec::with_capacity(plan.trials.len());
     for trial in &plan.trials {
@@ -157,7 +168,8 @@ fn in_turn(plan: &Plan, pending: &[&Trial]) -> Vec<QueuedTrial> {
         ranks.push(*rank);
         *rank += 1;
     }
-    let queued = |t: &&Trial| QueuedTrial { index: t.index, id: t.id.clone(), stage: t.stage.clone() };
+    let stage = |t: &Trial| sharing.stage_of(t).cloned();
+    let queued = |t: &&Trial| QueuedTrial { index: t.index, id: t.id.clone(), stage: stage(t) };
     let mut queue: Vec<QueuedTrial> = pending.iter().map(queued).collect();
     queue.sort_by_key(|t| (ranks[t.index], t.index));
     queue
@@ -176,12 +188,17 @@ pub fn stage_is_done(store: &RunStore, plan: &Plan, id: &StageId) -> bool {
 }
 
 /// Epochs to be trained, shared stages counted once.
-fn epochs_ahead(plan: &Plan, pending: &[&Trial], stage_done: impl Fn(&StageId) -> bool) -> usize {
+fn epochs_ahead(
+    plan: &Plan,
+    sharing: Sharing,
+    pending: &[&Trial],
+    stage_done: impl Fn(&StageId) -> bool,
+) -> usize {
     let mut stages: BTreeMap<&StageId, usize> = BTreeMap::new();
     let mut epochs = 0;
     for trial in pending {
         epochs += trial.config.training.epochs;
-        if let Some(stage) = trial.stage.as_ref().and_then(|id| stage_of(plan, id)) {
+        if let Some(stage) = sharing.stage_of(trial).and_then(|id| stage_of(plan, id)) {
             epochs -= stage.epochs;
             let cost = if stage_done(&stage.id) { 0 } else { stage.epochs };
             stages.insert(&stage.id, cost);
@@ -193,23 +210,35 @@ fn epochs_ahead(plan: &Plan, pending: &[&Trial], stage_done: impl Fn(&StageId) -
 /// One slot: takes tasks until there are none.
 fn serve_slot(shared: &Shared<'_>, slot: &Slot) -> Result<(), OrchestratorError> {
     let mut worker: Option<WorkerProcess> = None;
+    let mut permit: Option<Permit<'_>> = None;
     loop {
-        let next = {
-            let mut queue = held(&shared.queue);
-            loop {
-                if shared.stopping() {
-                    return Ok(());
-                }
-                match queue.take() {
-                    // A stop comes from outside, without a word to the condition variable.
-                    Next::Wait => {
-                        let woken = shared.freed.wait_timeout(queue, LOOK);
-                        queue = woken.unwrap_or_else(PoisonError::into_inner).0;
-                    }
-                    next => break next,
-                }
-            }
+        if shared.stopping() {
+            return Ok(());
+        }
+        for message in shared.admission.news() {
+            shared.tell(Update::Admission { message });
+        }
+        permit = permit.filter(|permit| shared.admission.may_stay(permit));
+        if permit.is_none() {
+            // Its memory is for whoever was let in; and so is its permit, which is gone.
+            worker = None;
+            permit = shared.admission.enter(slot.device);
+        }
+        let mut queue = held(&shared.queue);
+        let next = match permit {
+            Some(_) => queue.take(),
+            None if queue.is_empty() => Next::Nothing,
+            None => Next::Wait,
         };
+        if next == Next::Wait {
+            if shared.admission.is_by_memory() {
+                (permit, worker) = (None, None);
+            }
+            // A stop comes from outside, without a word to the condition variable.
+            drop(shared.freed.wait_timeout(queue, LOOK));
+            continue;
+        }
+        drop(queue);
         match next {
             Next::Nothing | Next::Wait => return Ok(()),
             Next::Stage(id) => run_stage(shared, slot, &mut worker, &id)?,
@@ -273,7 +302,7 @@ fn run_trial(
     };
     let label = TaskLabel { id: trial.id.to_string(), text, is_stage: false };
     let dir = shared.store.trial_dir(&trial.id);
-    let stage_dir = trial.stage.as_ref().map(|s| shared.store.stage_dir(s));
+    let stage_dir = shared.options.sharing.stage_of(trial).map(|s| shared.store.stage_dir(s));
     let task = task(shared, slot, TaskKind::Trial, &label.id, dir, stage_dir, &trial.config)?;
     let job = Job { task, label, trial: Some(trial) };
     let started = Instant::now();
@@ -397,33 +426,16 @@ fn record_end(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example::{run_config, trial};
-    use fovea_plan::DeviceRequest;
+    use crate::example::{plan, run_config, trial};
 
     #[test]
     fn every_variant_has_its_first_seed_before_any_its_second() {
         // A grid whose last axis is the seed, as most are; variant `c` is done with its first seed.
         let grid = ["a", "b", "c"].into_iter().flat_map(|v| [7, 8].map(|seed| trial(v, seed, None)));
         let trials: Vec<Trial> = grid.enumerate().map(|(index, t)| Trial { index, ..t }).collect();
-        let plan = Plan {
-            name: "x".into(),
-            question: None,
-            device: DeviceRequest::Cpu,
-            run: run_config(),
-            smoke: false,
-            axes: Vec::new(),
-            label_axes: Vec::new(),
-            baseline: None,
-            references: Vec::new(),
-            trials,
-            excluded: Vec::new(),
-            stages: Vec::new(),
-            command: String::new(),
-            source: String::new(),
-            path: PathBuf::new(),
-        };
+        let plan = plan(run_config(), trials);
         let pending: Vec<&Trial> = plan.trials.iter().filter(|t| t.index != 4).collect();
-        let order: Vec<usize> = in_turn(&plan, &pending).iter().map(|t| t.index).collect();
+        let order: Vec<usize> = in_turn(&plan, Sharing::Stages, &pending).iter().map(|t| t.index).collect();
         assert_eq!(order, [0, 2, 1, 3, 5]);
     }
 }

@@ -1,6 +1,9 @@
 //! Who works where. The main function is [`slots`].
 
-use fovea_plan::{DeviceRequest, RunConfig};
+use fovea_plan::{DeviceRequest, PerDevice, RunConfig};
+
+/// Workers on one device that CPU threads are divided among before it is known how many fit.
+const FEW: usize = 4;
 
 /// A place for one worker process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,21 +17,33 @@ pub struct Slot {
 }
 
 /// The places for `tasks` trials: `run.per_device` on each of `run.devices`, else `run.workers` on `device`; `jobs` says
-/// how many, whatever the run says. Devices take turns, so that few workers are spread over all of them.
+/// how many, whatever the run says. With `run.per_device = "auto"` there are as many as there are CPU cores, and memory
+/// decides which of them work. Devices take turns, so that few workers are spread over all of them.
 #[must_use]
 pub fn slots(run: &RunConfig, device: DeviceRequest, jobs: Option<usize>, tasks: usize) -> Vec<Slot> {
     let own = [device];
     let devices = if run.devices.is_empty() { own.as_slice() } else { &run.devices };
-    let asked = if run.devices.is_empty() { run.workers } else { devices.len() * run.per_device };
+    let asked = match run.per_device {
+        PerDevice::Auto => cores().max(devices.len()),
+        PerDevice::Count(_) if run.devices.is_empty() => run.workers,
+        PerDevice::Count(count) => devices.len() * count,
+    };
     let count = jobs.unwrap_or(asked).min(tasks).max(1);
-    let threads = threads_per_worker(run.threads, count);
+    let together = match run.per_device {
+        PerDevice::Auto => count.min(devices.len() * FEW),
+        PerDevice::Count(_) => count,
+    };
+    let threads = threads_per_worker(run.threads, together);
     (0..count).map(|index| Slot { index, device: devices[index % devices.len()], threads }).collect()
 }
 
 /// CPU threads of a worker: as many as are asked for, else all, divided among the workers.
 pub(crate) fn threads_per_worker(asked: usize, workers: usize) -> usize {
-    let all = std::thread::available_parallelism().map_or(1, usize::from);
-    if asked > 0 { asked } else { (all / workers).max(1) }
+    if asked > 0 { asked } else { (cores() / workers).max(1) }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 #[cfg(test)]
@@ -52,12 +67,20 @@ mod tests {
     #[test]
     fn devices_take_turns() {
         let gpus = vec![DeviceRequest::Cuda(0), DeviceRequest::Cuda(1)];
-        let run = RunConfig { devices: gpus, per_device: 2, ..run_config() };
+        let run = RunConfig { devices: gpus, per_device: PerDevice::Count(2), ..run_config() };
         let all = slots(&run, DeviceRequest::Auto, None, 9);
         assert_eq!(devices(&all), ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]);
         assert_eq!(all.iter().map(|s| s.index).collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert_eq!(devices(&slots(&run, DeviceRequest::Auto, None, 2)), ["cuda:0", "cuda:1"]);
         assert_eq!(devices(&slots(&run, DeviceRequest::Auto, Some(3), 9)), ["cuda:0", "cuda:1", "cuda:0"]);
+    }
+
+    #[test]
+    fn by_memory_there_are_places_for_all_that_may_ever_fit() {
+        let run = RunConfig { per_device: PerDevice::Auto, workers: 1, ..run_config() };
+        assert_eq!(slots(&run, DeviceRequest::Auto, None, 1000).len(), cores());
+        assert_eq!(slots(&run, DeviceRequest::Auto, Some(3), 9).len(), 3);
+        assert_eq!(slots(&run, DeviceRequest::Auto, None, 1).len(), 1);
     }
 
     #[test]

@@ -25,6 +25,11 @@ pub enum Update {
         /// Epochs to be trained, shared stages counted once.
         epochs: usize,
     },
+    /// There are more or fewer workers on a device from now on.
+    Admission {
+        /// Full sentence.
+        message: String,
+    },
     /// A task begins.
     TaskStarted {
         /// Which.

@@ -73,7 +73,7 @@ impl WorkerProcess {
     ) -> Result<Self, OrchestratorError> {
         let failed = |source| OrchestratorError::Spawn { binary: binary.to_owned(), source };
         let mut child = Command::new(binary)
-            .arg("worker")
+            .args(["worker", "--parent", &std::process::id().to_string()])
             .env("RAYON_NUM_THREADS", threads.to_string())
             .envs(messages.filter.iter().map(|filter| ("FOVEA_LOG", filter)))
             .stdin(Stdio::piped())
@@ -90,6 +90,11 @@ impl WorkerProcess {
         tracing::info!(slot, pid = child.id(), threads, "worker started");
         let stderr = WorkerStderr::pump(stderr, slot, log, messages.echo);
         Ok(Self { child, stdin, events: read_events(stdout), stderr })
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// What the worker says on stderr from now on goes to `log`.

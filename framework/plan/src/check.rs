@@ -1,5 +1,6 @@
 //! Values that have the right type and still make no sense.
 
+use crate::PerDevice;
 use crate::errors::{At, Issue, did_you_mean, nearest};
 use crate::spec::{DeviceRequest, ExperimentSpec};
 
@@ -81,7 +82,9 @@ pub(crate) fn check(spec: &ExperimentSpec) -> Vec<Suspicion> {
     checks.device("device", &spec.device);
     let run = &spec.run;
     checks.at_least_one("run.workers", run.workers);
-    checks.at_least_one("run.per_device", run.per_device);
+    if let PerDevice::Count(count) = run.per_device {
+        checks.at_least_one("run.per_device", count);
+    }
     for (index, device) in run.devices.iter().enumerate() {
         checks.device(&format!("run.devices.{index}"), device);
     }

@@ -37,6 +37,7 @@ mod labels;
 mod layers;
 mod origins;
 mod overrides;
+mod per_device;
 pub mod plan;
 mod points;
 mod ranges;
@@ -64,6 +65,7 @@ pub use config::{
 pub use effective::{Effective, Origins, effective};
 pub use errors::{Location, PlanError, PlanErrors};
 pub use overrides::Overrides;
+pub use per_device::PerDevice;
 pub use plan::{Excluded, Plan, RunConfig, Stage, Trial, load};
 pub use schema::schema;
 pub use spec::{DeviceRequest, ExperimentSpec, PluginSpec, PruneSpec, RunSpec};

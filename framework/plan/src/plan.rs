@@ -4,8 +4,8 @@ use crate::errors::{Location, PlanError, nearest};
 use crate::layers::Layers;
 use crate::shape::Shape;
 use crate::{
-    DeviceRequest, Origins, Overrides, PlanErrors, PluginCatalog, RunSpec, TrialConfig, effective, expand,
-    extends, identity,
+    DeviceRequest, Origins, Overrides, PerDevice, PlanErrors, PluginCatalog, RunSpec, TrialConfig, effective,
+    expand, extends, identity,
 };
 use fovea_records::prune::Asha;
 use fovea_records::{PlannedTrial, Reference, RunPlan, StageId, TrialId};
@@ -65,7 +65,7 @@ pub struct RunConfig {
     /// Devices that the workers are spread over, instead of the plan's.
     pub devices: Vec<DeviceRequest>,
     /// Workers for each of `devices`.
-    pub per_device: usize,
+    pub per_device: PerDevice,
     /// How often a trial is tried again whose worker died or took too long.
     pub retries: usize,
     /// Time before it is tried again; twice as much before each further time.

@@ -18,6 +18,8 @@ pub(crate) enum Shape {
     List { item: Box<Shape>, length: Option<usize> },
     /// A whole number, at least 0 if not `signed`.
     Integer { signed: bool },
+    /// A whole number of at least 0, or the word `auto`.
+    CountOrAuto,
     /// Any number.
     Number,
     /// `true` or `false`.
@@ -58,6 +60,9 @@ impl Shape {
         }
         if let Some(words) = schema.get("oneOf").and_then(|list| words(list, Some("const"))) {
             return Self::Choice(words);
+        }
+        if schema.pointer("/anyOf/1/const").is_some_and(|word| word == "auto") {
+            return Self::CountOrAuto;
         }
         // An optional table is any of itself and null.
         let any = schema.get("anyOf").and_then(Value::as_array).and_then(|any| any.first());
@@ -212,6 +217,8 @@ impl Walk<'_> {
                 }
                 keep
             }
+            (Shape::CountOrAuto, Value::Number(number)) if number.is_u64() => true,
+            (Shape::CountOrAuto, Value::String(word)) if word == "auto" => true,
             (Shape::Number, Value::Number(_))
             | (Shape::Bool, Value::Bool(_))
             | (Shape::Text, Value::String(_))
@@ -234,6 +241,7 @@ fn expected(shape: &Shape) -> &'static str {
         Shape::Table { .. } => "a table",
         Shape::List { .. } => "a list",
         Shape::Integer { .. } => "a whole number",
+        Shape::CountOrAuto => "a whole number or \"auto\"",
         Shape::Number => "a number",
         Shape::Bool => "true or false",
         Shape::Text => "text in quotes",
@@ -277,6 +285,7 @@ mod tests {
             "augmentation": { "crop_scale": [0.5], "flip": true },
             "evaluation": { "gaussian": [1, "two"], "draws": 1.5 },
             "cam": { "target_class": 3 },
+            "run": { "per_device": "many" },
             "loss": { "name": "ria", "own": [1] },
         }));
         assert_eq!(
@@ -293,12 +302,13 @@ mod tests {
                 "evaluation.gaussian.1: expected a number, found the text \"two\" / -",
                 "evaluation.draws: expected a whole number, found 1.5 / -",
                 "cam.target_class: expected a word in quotes, found 3 / known values: predicted, ground-truth, ground-truth-if-correct",
+                "run.per_device: expected a whole number or \"auto\", found the text \"many\" / -",
             ]
         );
         assert_eq!(
             rest,
             json!({
-                "training": { "alpha": 1, "optimizer": {} }, "augmentation": {}, "evaluation": {}, "cam": {},
+                "training": { "alpha": 1, "optimizer": {} }, "augmentation": {}, "evaluation": {}, "cam": {}, "run": {},
                 "loss": { "name": "ria", "own": [1] },
             })
         );

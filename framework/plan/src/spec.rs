@@ -1,7 +1,7 @@
 //! The document of one grid point, typed but not yet resolved. The main type is [`ExperimentSpec`].
 
-use crate::PluginKind;
 use crate::config::{AugmentationConfig, CamConfig, EvaluationConfig, InputConfig, TrainingConfig};
+use crate::{PerDevice, PluginKind};
 use fovea_records::prune::Asha;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -108,8 +108,9 @@ pub struct RunSpec {
     pub tensorboard: bool,
     /// Devices that the workers are spread over, instead of `device`; `workers` does not count then.
     pub devices: Vec<String>,
-    /// Workers for each of `devices`.
-    pub per_device: usize,
+    /// Workers for each of `devices`, or `auto`: first one for each of them (or for `device`, and `workers` does not count),
+    /// then as many as fit into its memory, as nvidia-smi tells it, with a tenth in reserve.
+    pub per_device: PerDevice,
     /// How often a trial is tried again whose worker died or took too long.
     pub retries: usize,
     /// Seconds before it is tried again; twice as many before each further time.
@@ -139,7 +140,7 @@ impl Default for RunSpec {
             threads: 0,
             tensorboard: false,
             devices: Vec::new(),
-            per_device: 1,
+            per_device: PerDevice::Count(1),
             retries: 1,
             retry_delay: 2.0,
             timeout: 0.0,

@@ -31,7 +31,7 @@ pub enum TrialState {
 pub struct Overview {
     /// What it consists of.
     pub plan: RunPlan,
-    /// Process id of the `fovea run` that is at work.
+    /// The `fovea run` that is at work, or several with a part each: [`RunStore::holder`].
     pub holder: Option<String>,
     /// When the newest `fovea run` began, seconds since the Unix epoch.
     pub since: Option<f64>,

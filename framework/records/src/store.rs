@@ -276,10 +276,26 @@ impl RunStore {
         StoreError::Locked { path: self.root.clone(), holder: holder.to_owned() }
     }
 
-    /// Who holds the lock now, `pid 17` or `parts of 2`; `None` when nobody does. Changes nothing on disk.
+    /// Who holds the lock now: `pid 17`, or `part 1 of 2: pid 17, part 2 of 2: pid 18`; `None` when nobody does. Changes
+    /// nothing on disk.
     #[must_use]
     pub fn holder(&self) -> Option<String> {
-        let path = self.root.join("lock");
+        if let Some(alone) = self.holder_of("lock") {
+            return Some(alone);
+        }
+        // Those who have a part share that lock with each other, and with whoever asks.
+        let noted = fs::read_to_string(self.root.join("lock")).ok()?;
+        let count: u64 = noted.trim().strip_prefix("parts of ")?.parse().ok()?;
+        let part = |index| {
+            let holder = self.holder_of(&format!("lock-{index}-of-{count}"))?;
+            Some(format!("part {index} of {count}: {holder}"))
+        };
+        let parts: Vec<String> = (1..=count.min(1000)).filter_map(part).collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+
+    fn holder_of(&self, lock: &str) -> Option<String> {
+        let path = self.root.join(lock);
         let file = File::open(&path).ok()?;
         if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
             return None;
@@ -376,7 +392,10 @@ impl RunStore {
 /// Whether a file of a trial is a result of it. What is there for whoever watches may go at any time.
 fn is_artefact(name: &str) -> bool {
     let watched = name.starts_with("progress.json") || name.starts_with("tensorboard/");
-    name != "DONE.json" && !watched && crate::attempts::attempt_of(name).is_none()
+    // What was being written when a process was killed.
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let is_torn = file.starts_with('.') && file.ends_with(".tmp");
+    name != "DONE.json" && !watched && !is_torn && crate::attempts::attempt_of(name).is_none()
 }
 
 /// Takes the exclusive lock if it is free. Whoever asks who holds a run has its lock for a moment, so a second look
@@ -600,7 +619,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = RunStore::new(dir.path());
         let first = store.lock_part(1, 2).unwrap();
+        let own = format!("pid {}", std::process::id());
+        assert_eq!(store.holder(), Some(format!("part 1 of 2: {own}")));
         let second = store.lock_part(2, 2).unwrap();
+        assert_eq!(store.holder(), Some(format!("part 1 of 2: {own}, part 2 of 2: {own}")));
         for refused in [store.lock_part(1, 2), store.lock_part(1, 3), store.lock()] {
             assert!(matches!(refused, Err(StoreError::Locked { .. })));
         }

@@ -35,19 +35,21 @@ pub struct Conv2dConfig {
     pub input: usize,
     /// Output channels.
     pub output: usize,
-    /// Side of the kernel, odd; padding is half of it.
+    /// Side of the kernel.
     pub kernel: usize,
     /// Stride.
     pub stride: usize,
+    /// Zeros around the map, fewer than the kernel's side.
+    pub padding: usize,
     /// Whether there is a bias.
     pub bias: bool,
 }
 
 impl Conv2dConfig {
-    /// A convolution without bias, as before a batch normalisation.
+    /// A convolution with an odd kernel, padded by half of it, without bias, as before a batch normalisation.
     #[must_use]
     pub fn new(input: usize, output: usize, kernel: usize, stride: usize) -> Self {
-        Self { input, output, kernel, stride, bias: false }
+        Self { input, output, kernel, stride, padding: kernel / 2, bias: false }
     }
 
     /// The initialised layer.
@@ -58,7 +60,7 @@ impl Conv2dConfig {
             weight: scope.parameter("weight", shape, Fill::kaiming(self.output, self.kernel)),
             bias: self.bias.then(|| scope.parameter("bias", [self.output], Fill::Constant(0.0))),
             stride: self.stride,
-            padding: self.kernel / 2,
+            padding: self.padding,
         }
     }
 }
@@ -68,7 +70,7 @@ impl Conv2d {
     ///
     /// # Shapes
     /// - `input`: `[N, in, H, W]`
-    /// - output: `[N, out, (H - 1) / stride + 1, (W - 1) / stride + 1]`
+    /// - output: `[N, out, (H + 2 padding - kernel) / stride + 1, ...]`
     #[must_use]
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let bias = self.bias.as_ref().map(Param::val);
@@ -231,6 +233,17 @@ pub fn adaptive_average(input: Tensor<4>, side: usize) -> Tensor<4> {
     } else {
         module::adaptive_avg_pool2d(input, [side, side])
     }
+}
+
+/// The average of each channel.
+///
+/// # Shapes
+/// - `input`: `[N, C, h, w]`
+/// - output: `[N, C]`
+#[must_use]
+pub fn global_average(input: Tensor<4>) -> Tensor<2> {
+    let [n, c, h, w] = input.dims();
+    input.reshape([n, c, h * w]).mean_dim(2).reshape([n, c])
 }
 
 /// A scaled dropout mask, constant in the graph: 0 with this probability, else `1 / (1 - probability)`. Drawn from the

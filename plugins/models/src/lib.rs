@@ -3,11 +3,13 @@
 //!
 //! - [`resnet`], [`vgg`]: the networks [`ResNet`] and [`Vgg`].
 //! - [`resnet_plugins`], [`vgg_plugins`]: their configurations and presets, one unit struct per plugin.
+//! - [`graph`]: networks declared layer by layer in JSON, by users and by dynamic plugins.
 //! - [`layers`], [`conv`], [`norm`], [`relu`], [`init`]: what the networks are made of.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
 pub mod conv;
 mod cpu;
+pub mod graph;
 pub mod init;
 pub mod layers;
 pub mod norm;
@@ -18,6 +20,7 @@ pub mod resnet_plugins;
 pub mod vgg;
 pub mod vgg_plugins;
 
+pub use graph::GraphPlugin;
 pub use options::Freeze;
 pub use resnet::ResNet;
 pub use resnet_plugins::{ResNet18, ResNet34, ResNet50, ResNetConfig, ResNetPlugin, ResNetTiny};
@@ -35,5 +38,6 @@ pub fn register(registry: &mut Registry) {
         .model::<ResNetPlugin<ResNetTiny>>()
         .model::<VggPlugin<Vgg16>>()
         .model::<VggPlugin<Vgg16Bn>>()
-        .model::<VggPlugin<VggTiny>>();
+        .model::<VggPlugin<VggTiny>>()
+        .model::<GraphPlugin>();
 }

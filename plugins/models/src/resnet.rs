@@ -1,7 +1,7 @@
 //! ResNet as torchvision builds it ("v1.5": a bottleneck's stride is on its 3x3). The main type is [`ResNet`].
 
 use crate::init::Scope;
-use crate::layers::{BatchNorm2d, Conv2d, Conv2dConfig, Linear, MaxPool2d};
+use crate::layers::{BatchNorm2d, Conv2d, Conv2dConfig, Linear, MaxPool2d, global_average};
 use crate::options::Freeze;
 use crate::relu::relu;
 use burn::module::Module;
@@ -166,8 +166,8 @@ impl Classifier for ResNet {
         for block in [&self.layer1, &self.layer2, &self.layer3, &self.layer4].into_iter().flatten() {
             x = block.forward(x, mode);
         }
-        let [n, k, h, w] = x.dims();
-        let pooled = x.clone().reshape([n, k, h * w]).mean_dim(2).reshape([n, k]);
+        let [_, _, h, w] = x.dims();
+        let pooled = global_average(x.clone());
         let head = AverageHead { weight: self.fc.weight.val(), area: h * w };
         CamForward { logits: self.fc.forward(pooled), features: x, head: Box::new(head) }
     }

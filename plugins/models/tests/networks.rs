@@ -286,7 +286,10 @@ fn differences_to_the_weights_are_listed_together() {
 fn configurations_are_checked() {
     let registry = registry();
     let names = registry.names(PluginKind::Model);
-    assert_eq!(names, ["resnet-tiny", "resnet18", "resnet34", "resnet50", "vgg-tiny", "vgg16", "vgg16-bn"]);
+    assert_eq!(
+        names,
+        ["graph", "resnet-tiny", "resnet18", "resnet34", "resnet50", "vgg-tiny", "vgg16", "vgg16-bn"]
+    );
     let here = Path::new(".");
     let entry = registry.get(PluginKind::Model, "resnet-tiny").unwrap();
     let resolved = entry.resolve(json!({"stem_width": 8}), here).unwrap();
