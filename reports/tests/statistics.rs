@@ -1,5 +1,7 @@
 //! Every statistic beside SciPy's or statsmodels' (tests/peers/statistics.py; versions in the golden data).
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use fovea_reports::stats::{Mcnemar, Paired, Stats, bootstrap, holm};
 use serde_json::Value;
 
