@@ -76,6 +76,15 @@ impl Answer {
                 if fewest < 5 {
                     text.push_str(" With so few seeds the intervals are wide: only large effects can be told from chance.");
                 }
+                if fewest < 6 {
+                    // All differences of one sign are 2 of 2^n patterns.
+                    text.push_str(&format!(
+                        " With {} no rank or sign-flip test can fall below {}, so the t test alone speaks here, and it \
+                         assumes normal differences.",
+                        plural(fewest, "seed"),
+                        p_value(2_f64.powi(1 - fewest as i32))
+                    ));
+                }
                 Some(text)
             }
             _ => None,
@@ -195,7 +204,7 @@ impl<'a> Finding<'a> {
                         let most = value(measure.unit, low.abs().max(high.abs()));
                         finding
                             .unchanged
-                            .push(format!("{phrase} within ±{most}{points} ({change}, {})", p_value(p)));
+                            .push(format!("{phrase} ({change}, within ±{most}, {})", p_value(p)));
                     } else {
                         finding.doubtful.push(format!("{phrase} ({change} {interval}, {})", p_value(p)));
                     }
@@ -249,13 +258,16 @@ impl<'a> Finding<'a> {
         }
         let mut text = match parts.is_empty() {
             true => format!("{name} cannot be told from {baseline} ({seeds}, p after Holm)."),
-            false => format!("{name} {}, {all}.", parts.join("; it ")),
+            false => format!("{name} {} {all}.", parts.join("; it ")),
         };
         if !self.doubtful.is_empty() {
-            text += &format!(" Suggestive, but not after Holm's correction: {}.", list(&self.doubtful));
+            text += &format!(
+                " Not told from chance after Holm's correction, though the interval leaves 0 out: {}.",
+                list(&self.doubtful)
+            );
         }
         if !self.unchanged.is_empty() {
-            text += &format!(" Unchanged as far as these seeds can tell: {}.", list(&self.unchanged));
+            text += &format!(" No change shown: {}.", list(&self.unchanged));
         }
         text
     }
