@@ -35,6 +35,7 @@ mod settings;
 mod show;
 mod signals;
 mod status;
+mod table;
 mod terminal;
 mod words;
 mod worker;
@@ -88,6 +89,8 @@ enum Command {
     Logs(logs::Args),
     /// Write tables and report of a run again, also while it goes on.
     Report(report::Args),
+    /// Print one table of finished trials, with tests: for a paper, a README file or a data frame.
+    Table(table::Args),
     /// Look at a data set, or write one to try things on.
     Data(data::Args),
     /// Show what a network says of pictures and where it looks: logits, Grad-CAM heatmaps, boxes.
@@ -126,6 +129,7 @@ fn dispatch(command: Command, messages: WorkerMessages, paths: &[PathBuf], regis
         Command::Show(args) => show::main(&args),
         Command::Gc(args) => gc::main(&args),
         Command::Report(args) => report::main(&args),
+        Command::Table(args) => table::main(&args),
         Command::Data(args) => data::main(&args, registry),
         Command::Explain(args) => explain::main(&args, registry),
         Command::Localize(args) => localize::main(&args, registry),

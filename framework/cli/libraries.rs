@@ -53,6 +53,7 @@ impl Libraries {
             | Command::Status(_)
             | Command::Logs(_)
             | Command::Report(_)
+            | Command::Table(_)
             | Command::PluginProbe { .. }
             | Command::PluginCheckOne { .. }
             | Command::Worker(_) => return Ok(libraries),

@@ -1,10 +1,13 @@
 //! The findings in words, generated from the numbers. The main type is [`Answer`].
 
-use crate::format::{difference, minus, plural, value};
+use crate::compare::{Comparison, PicturePairs};
+use crate::format::{difference, minus, p_value, plural, value};
 use crate::measures::{Measure, MeasureKind};
 use crate::run::{Run, Status};
+use crate::stats::holm;
 use fovea_records::Unit;
 use serde::Serialize;
+use std::collections::HashMap;
 
 /// More variants than this are not put into words one by one.
 const MOST_VARIANTS: usize = 12;
@@ -47,21 +50,40 @@ impl Answer {
             lead.push(sentence);
         }
         let compared: Vec<usize> = (0..run.variants.len()).filter(|&v| Some(v) != run.baseline).collect();
-        let mut findings: Vec<String> =
-            compared.iter().take(MOST_VARIANTS).filter_map(|&v| finding(run, measures, v)).collect();
+        let tests = Tests::of(run, measures);
+        let mut findings: Vec<String> = compared
+            .iter()
+            .take(MOST_VARIANTS)
+            .filter_map(|&v| Finding::new(run, measures, &tests, v).map(|f| f.text()))
+            .collect();
         if compared.len() > MOST_VARIANTS {
             findings.push(format!("The other {} variants are in the table.", compared.len() - MOST_VARIANTS));
         }
         let shared = || measures.iter().flat_map(|m| m.deltas.iter().flatten()).map(|d| d.n);
         let caveat = match (shared().min(), shared().max()) {
-            (Some(_), Some(most)) if most < 2 => Some("Differences are paired by seed.".to_owned()),
+            (Some(_), Some(most)) if most < 2 => Some(
+                "Differences are paired by seed. McNemar's test is over the pictures: it speaks of these trained \
+                 networks, not of what other seeds would give."
+                    .to_owned(),
+            ),
             (Some(fewest), Some(_)) => {
-                let mut text =
-                    "Differences are paired by seed; brackets are 95 % Student t intervals of the mean \
-                                difference, not corrected for the number of comparisons."
-                        .to_owned();
+                let mut text = format!(
+                    "Differences are paired by seed; brackets are 95 % Student t intervals of the mean difference; p is \
+                     of the paired t test, after Holm's correction over the {} made here. Other tests and bootstrap \
+                     intervals are in tables/comparisons.csv, tests by picture in tables/mcnemar.csv.",
+                    plural(tests.seeds, "comparison")
+                );
                 if fewest < 5 {
                     text.push_str(" With so few seeds the intervals are wide: only large effects can be told from chance.");
+                }
+                if fewest < 6 {
+                    // All differences of one sign are 2 of 2^n patterns.
+                    text.push_str(&format!(
+                        " With {} no rank or sign-flip test can fall below {}, so the t test alone speaks here, and it \
+                         assumes normal differences.",
+                        plural(fewest, "seed"),
+                        p_value(2_f64.powi(1 - fewest as i32))
+                    ));
                 }
                 Some(text)
             }
@@ -100,61 +122,155 @@ fn baseline_sentence(run: &Run, measures: &[Measure], baseline: usize) -> Option
     Some(sentence)
 }
 
-fn finding(run: &Run, measures: &[Measure], variant: usize) -> Option<String> {
-    let baseline = &run.variants[run.baseline?].name;
-    let name = &run.variants[variant].name;
-    let compared: Vec<&Measure> =
-        [MeasureKind::Rfs, MeasureKind::Accuracy, MeasureKind::Gap, MeasureKind::BoxIou]
-            .iter()
-            .flat_map(|&kind| measures.iter().filter(move |m| m.kind == kind))
-            .filter(|m| m.deltas[variant].is_some())
-            .collect();
-    let seeds = compared.iter().filter_map(|m| m.deltas[variant]).map(|d| d.n).min();
-    let Some(seeds) = seeds else {
-        return Some(format!(
-            "{name} shares no finished seed with {baseline}, so nothing can be said of it yet."
-        ));
-    };
-    let mut parts = Vec::new();
-    let mut clear = Vec::new();
-    let mut unclear = Vec::new();
-    for (position, measure) in compared.iter().enumerate() {
-        let delta = measure.deltas[variant]?;
-        let points = if measure.unit == Unit::Fraction { " points" } else { "" };
-        let change = minus(&difference(measure.unit, delta.mean));
-        let interval = delta.interval().map(|(low, high)| {
-            let list = if low <= 0.0 && high >= 0.0 { &mut unclear } else { &mut clear };
-            list.push(measure.phrase.clone());
-            let ends = [low, high].map(|end| minus(&difference(measure.unit, end)));
-            format!(" [{}, {}]", ends[0], ends[1])
-        });
-        let interval = interval.unwrap_or_default();
-        parts.push(match (position, measure.kind) {
-            (0, MeasureKind::Rfs) => format!("RFS of {name} is {change}{interval} against {baseline}"),
-            (0, _) => format!(
-                "{} of {name} changes by {change}{points}{interval} against {baseline}",
-                measure.phrase
-            ),
-            _ => format!("{} changes by {change}{points}{interval}", measure.phrase),
-        });
+/// The measures that findings are about, in the order of the sentences.
+fn told(measures: &[Measure]) -> impl Iterator<Item = (usize, &Measure)> {
+    [MeasureKind::Rfs, MeasureKind::Accuracy, MeasureKind::Gap, MeasureKind::BoxIou]
+        .into_iter()
+        .flat_map(move |kind| measures.iter().enumerate().filter(move |(_, m)| m.kind == kind))
+}
+
+/// p-values of all findings together, adjusted by Holm.
+struct Tests {
+    /// Of the paired t tests, by (measure, variant).
+    adjusted: HashMap<(usize, usize), f64>,
+    /// How many of them there are.
+    seeds: usize,
+    /// Of McNemar's exact tests where one seed is shared, by (measure, variant).
+    pictures: HashMap<(usize, usize), f64>,
+}
+
+impl Tests {
+    fn of(run: &Run, measures: &[Measure]) -> Self {
+        let all = |p: &dyn Fn(&Comparison) -> Option<f64>| -> HashMap<(usize, usize), f64> {
+            let places: Vec<(usize, usize)> =
+                told(measures).flat_map(|(m, _)| (0..run.variants.len()).map(move |v| (m, v))).collect();
+            let raw: Vec<Option<f64>> =
+                places.iter().map(|&(m, v)| measures[m].comparisons[v].as_ref().and_then(p)).collect();
+            let adjusted = holm::adjust(&raw);
+            places.into_iter().zip(adjusted).filter_map(|(place, p)| Some((place, p?))).collect()
+        };
+        let adjusted = all(&|c| c.t);
+        let pictures = all(&|c| c.pictures.as_ref().and_then(PicturePairs::mcnemar_p));
+        Self { seeds: adjusted.len(), adjusted, pictures }
     }
-    let mut text = format!("Over {}, {}.", plural(seeds, "seed"), parts.join("; "));
-    if seeds < 2 {
-        text.push_str(" With fewer than 2 seeds no interval can be given: this may be chance.");
-    } else if clear.is_empty() {
-        text.push_str(" Every interval contains 0: these seeds do not tell it from no change.");
-    } else {
-        text.push_str(&format!(" Intervals clear of 0: {}.", list(&clear)));
-        if !unclear.is_empty() {
-            let (noun, verb) =
-                if unclear.len() == 1 { ("interval", "contains") } else { ("intervals", "contain") };
-            text.push_str(&format!(
-                " The {noun} for {} {verb} 0: no change there can be told from chance.",
-                list(&unclear)
-            ));
+}
+
+/// What can be said of one variant.
+struct Finding<'a> {
+    name: &'a str,
+    baseline: &'a str,
+    seeds: usize,
+    /// Told from no change after Holm's correction.
+    clear: Vec<String>,
+    /// Not told from it, though the interval of this number alone leaves 0 out.
+    doubtful: Vec<String>,
+    /// Intervals that contain 0.
+    unchanged: Vec<String>,
+    /// Differences without any test.
+    plain: Vec<String>,
+    /// Pictures that one is right on and the other is not, for a single seed.
+    pictures: Vec<String>,
+}
+
+impl<'a> Finding<'a> {
+    fn new(run: &'a Run, measures: &[Measure], tests: &Tests, variant: usize) -> Option<Self> {
+        let deltas =
+            || told(measures).filter_map(|(m, measure)| Some((m, measure, measure.deltas[variant]?)));
+        let mut finding = Self {
+            name: &run.variants[variant].name,
+            baseline: &run.variants[run.baseline?].name,
+            seeds: deltas().map(|(.., d)| d.n).min().unwrap_or(0),
+            clear: Vec::new(),
+            doubtful: Vec::new(),
+            unchanged: Vec::new(),
+            plain: Vec::new(),
+            pictures: Vec::new(),
+        };
+        for (place, measure, delta) in deltas() {
+            let points = if measure.unit == Unit::Fraction { " points" } else { "" };
+            let phrase = &measure.phrase;
+            let signed = |number: f64| minus(&difference(measure.unit, number));
+            let change = format!("{}{points}", signed(delta.mean));
+            match (delta.interval(), tests.adjusted.get(&(place, variant))) {
+                (Some((low, high)), Some(&p)) => {
+                    let interval = format!("[{}, {}]", signed(low), signed(high));
+                    if p < 0.05 {
+                        let verb = if delta.mean > 0.0 { "raises" } else { "lowers" };
+                        let size = value(measure.unit, delta.mean.abs());
+                        finding
+                            .clear
+                            .push(format!("{verb} {phrase} by {size}{points} {interval} ({})", p_value(p)));
+                    } else if low <= 0.0 && high >= 0.0 {
+                        let most = value(measure.unit, low.abs().max(high.abs()));
+                        finding
+                            .unchanged
+                            .push(format!("{phrase} ({change}, within ±{most}, {})", p_value(p)));
+                    } else {
+                        finding.doubtful.push(format!("{phrase} ({change} {interval}, {})", p_value(p)));
+                    }
+                }
+                (Some(_), None) => finding.plain.push(format!("{phrase} {change} with every seed")),
+                (None, _) => finding.plain.push(format!("{phrase} {change}")),
+            }
+            let single = measure.comparisons[variant].as_ref().and_then(|c| c.pictures.as_ref());
+            if let (Some(counts), Some(&p)) =
+                (single.and_then(PicturePairs::discordant), tests.pictures.get(&(place, variant)))
+            {
+                finding.pictures.push(format!(
+                    "on {} it is right on {} that the baseline gets wrong, and wrong on {} that the baseline gets \
+                     right (McNemar's exact {})",
+                    measure.split,
+                    plural(counts.gained as usize, "picture"),
+                    counts.lost,
+                    p_value(p)
+                ));
+            }
         }
+        Some(finding)
     }
-    Some(text)
+
+    fn text(&self) -> String {
+        let Self { name, baseline, .. } = self;
+        let seeds = plural(self.seeds, "seed");
+        if self.seeds == 0 {
+            return format!(
+                "{name} shares no finished seed with {baseline}, so nothing can be said of it yet."
+            );
+        }
+        if self.seeds == 1 {
+            let mut text = format!(
+                "Against {baseline} with a single seed, {name} has {}. From one seed no interval and no p-value can be \
+                 given: another seed may say the opposite.",
+                list(&self.plain)
+            );
+            if !self.pictures.is_empty() {
+                text += &format!(" Of these two networks alone, {}, after Holm.", list(&self.pictures));
+            }
+            return text;
+        }
+        let mut parts = Vec::new();
+        let all = format!("over {baseline} ({seeds}, p after Holm)");
+        if !self.clear.is_empty() {
+            parts.push(list(&self.clear));
+        }
+        if !self.plain.is_empty() {
+            parts.push(format!("changes {}: no spread, so no p-value", list(&self.plain)));
+        }
+        let mut text = match parts.is_empty() {
+            true => format!("{name} cannot be told from {baseline} ({seeds}, p after Holm)."),
+            false => format!("{name} {} {all}.", parts.join("; it ")),
+        };
+        if !self.doubtful.is_empty() {
+            text += &format!(
+                " Not told from chance after Holm's correction, though the interval leaves 0 out: {}.",
+                list(&self.doubtful)
+            );
+        }
+        if !self.unchanged.is_empty() {
+            text += &format!(" No change shown: {}.", list(&self.unchanged));
+        }
+        text
+    }
 }
 
 fn list(items: &[String]) -> String {

@@ -36,6 +36,17 @@ pub(crate) fn mean_sd(unit: Unit, stats: &Stats) -> String {
     }
 }
 
+/// `p = 0.012`, with two digits; `p < 0.001` below that.
+pub(crate) fn p_value(p: f64) -> String {
+    match p {
+        p if p < 0.001 => "p < 0.001".to_owned(),
+        p if p < 0.00995 => format!("p = {p:.4}"),
+        p if p < 0.0995 => format!("p = {p:.3}"),
+        p if p < 0.995 => format!("p = {p:.2}"),
+        _ => "p = 1".to_owned(),
+    }
+}
+
 /// Typographic minus signs, for the page.
 pub(crate) fn minus(text: &str) -> String {
     text.replace('-', "\u{2212}")
@@ -67,6 +78,7 @@ mod tests {
         assert_eq!(difference(Unit::Number, 0.0312), "+0.031");
         assert_eq!(difference(Unit::Number, -0.0002), "0.000");
         assert_eq!(minus(&difference(Unit::Fraction, -0.01)), "\u{2212}1.0");
+        assert_eq!([0.0004, 0.0123, 0.5, 1.0].map(p_value), ["p < 0.001", "p = 0.012", "p = 0.50", "p = 1"]);
         assert_eq!(plural(1, "seed") + " " + &plural(2, "seed"), "1 seed 2 seeds");
     }
 }

@@ -5,13 +5,16 @@
 //!
 //! - `run`: what was read, every trial with its status; unreadable files become listed problems, never panics.
 //! - `stats`, `summary`, `measures`: mean, spread, t intervals, deltas to the baseline paired by seed.
+//! - `compare`, `pictures`: the tests of differences, by seed and by test picture.
 //! - `reference`: published numbers beside ours. `targets`: how good the localizer's boxes were.
-//! - `tables`: the Polars tables. `text`: the table for the terminal. `answer`: the findings in words.
+//! - `tables`: the Polars tables of a run. [`table`](Table): one table for a paper. `text`: the table for the terminal.
+//!   `answer`: the findings in words.
 //! - `stamp`: whether a report is still that of its records.
 //! - `figures`, `gallery`, `overlay`: what is drawn. `html`: the page.
 
 mod answer;
 mod build;
+mod compare;
 mod config;
 mod error;
 mod figures;
@@ -20,11 +23,13 @@ mod gallery;
 mod html;
 mod measures;
 mod overlay;
+mod pictures;
 mod reference;
 mod run;
 mod stamp;
-mod stats;
+pub mod stats;
 mod summary;
+mod table;
 mod tables;
 mod targets;
 mod text;
@@ -33,3 +38,4 @@ pub use build::{ReportSummary, build};
 pub use error::ReportError;
 pub use overlay::{box_png, overlay_png};
 pub use stamp::current;
+pub use table::{Table, TableError, TableFormat, TableRequest, inventory};

@@ -1,9 +1,11 @@
 //! The few numbers that a reader wants first. The main type is [`Measure`].
 
+use crate::compare::Comparison;
 use crate::run::Run;
 use crate::stats::Stats;
-use crate::summary::{self, Key, Summary};
+use crate::summary::{self, Key, Summary, Variants};
 use fovea_records::{Direction, Unit};
+use rayon::prelude::*;
 
 /// The noise that headline numbers are about (the paper's Figure 3).
 pub(crate) const HEADLINE_NOISE: &str = "gaussian";
@@ -46,6 +48,8 @@ pub(crate) struct Measure {
     pub(crate) stats: Vec<Option<Stats>>,
     /// Each variant's difference to the baseline, paired by seed.
     pub(crate) deltas: Vec<Option<Stats>>,
+    /// The tests of these differences.
+    pub(crate) comparisons: Vec<Option<Comparison>>,
 }
 
 impl Measure {
@@ -152,6 +156,18 @@ fn measure(
         MeasureKind::NoiseForeground => (Unit::Fraction, Direction::Neutral),
         MeasureKind::Rfs | MeasureKind::BoxIou => (Unit::Number, Direction::Higher),
     };
+    let key = match kind {
+        MeasureKind::Accuracy => Key::clean(split, "accuracy"),
+        // Of two splits, with different pictures.
+        MeasureKind::Gap => Key::clean(split, "gap"),
+        MeasureKind::NoiseForeground => Key::noisy(split, "accuracy-fg", HEADLINE_NOISE, None),
+        MeasureKind::NoiseBackground => Key::noisy(split, "accuracy-bg", HEADLINE_NOISE, None),
+        MeasureKind::Rfs => Key::noisy(split, "rfs", HEADLINE_NOISE, None),
+        MeasureKind::BoxIou => Key::clean(split, "box-iou"),
+    };
+    let pairs = Variants::new(run);
+    let comparisons: Vec<Option<Comparison>> =
+        variants.clone().into_par_iter().map(|v| pairs.compare(v, &key, &values)).collect();
     Measure {
         kind,
         heading: heading.map(str::to_owned),
@@ -159,8 +175,9 @@ fn measure(
         split: split.to_owned(),
         unit,
         direction,
-        stats: variants.clone().map(|v| summary::stats(run, v, &values)).collect(),
-        deltas: variants.map(|v| summary::delta(run, v, &values)).collect(),
+        stats: variants.map(|v| summary::stats(run, v, &values)).collect(),
+        deltas: comparisons.iter().map(|c| c.as_ref().map(|c| c.stats)).collect(),
+        comparisons,
         values,
     }
 }

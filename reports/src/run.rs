@@ -9,6 +9,8 @@ use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::ReportError;
+use crate::pictures::Pictures;
+use crate::stats::Stats;
 
 /// Said of smoke runs wherever their numbers are.
 pub(crate) const SMOKE: &str = "Smoke run: tiny data and narrow models; numbers mean nothing.";
@@ -47,6 +49,32 @@ impl Status {
     }
 }
 
+/// How many trials stand where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts([usize; 5]);
+
+impl Counts {
+    /// Those of one status.
+    pub(crate) fn of(self, status: Status) -> usize {
+        self.0[status as usize]
+    }
+
+    /// All.
+    pub(crate) fn planned(self) -> usize {
+        self.0.iter().sum()
+    }
+
+    /// Those without numbers, in words (`1 failed, 2 pending`); `None` where all are done.
+    pub(crate) fn without_numbers(self) -> Option<String> {
+        let open: Vec<String> = Status::ALL[1..]
+            .iter()
+            .filter(|&&status| self.of(status) > 0)
+            .map(|&status| format!("{} {}", self.of(status), status.name()))
+            .collect();
+        (!open.is_empty()).then(|| open.join(", "))
+    }
+}
+
 /// Values by epoch of one metric on one split.
 pub(crate) type Curve = BTreeMap<usize, f64>;
 
@@ -69,6 +97,10 @@ pub(crate) struct Trial {
     pub(crate) curves: BTreeMap<(String, String), Curve>,
     /// Its gallery.
     pub(crate) gallery: Vec<GalleryItem>,
+    /// What it did on each test picture, once done.
+    pub(crate) pictures: Pictures,
+    /// Training pictures per second, mean over the epochs of its own.
+    pub(crate) images_per_second: Option<f64>,
     /// Warnings it gave.
     pub(crate) warnings: Vec<String>,
 }
@@ -216,7 +248,16 @@ impl Run {
 
     /// How many trials of a variant have this status.
     pub(crate) fn count_in(&self, variant: usize, status: Status) -> usize {
-        self.variants[variant].trials.iter().filter(|&&t| self.trials[t].status == status).count()
+        self.counts(&self.variants[variant].trials).of(status)
+    }
+
+    /// What became of some trials.
+    pub(crate) fn counts(&self, places: &[usize]) -> Counts {
+        let mut counts = Counts::default();
+        for &place in places {
+            counts.0[self.trials[place].status as usize] += 1;
+        }
+        counts
     }
 }
 
@@ -320,8 +361,28 @@ fn read_trial(
             _ => None,
         })
         .collect();
+    let predictions = match status {
+        Status::Done => store.read_predictions(id).unwrap_or_else(|e| {
+            problems.push(e.to_string());
+            Vec::new()
+        }),
+        _ => Vec::new(),
+    };
     let curves = curves(&rows, &events);
-    (Trial { planned, variant, status, reason, done, rows, curves, gallery, warnings }, problems)
+    let trial = Trial {
+        variant,
+        status,
+        reason,
+        pictures: Pictures::of(predictions),
+        images_per_second: speed(&events),
+        done,
+        rows,
+        curves,
+        gallery,
+        warnings,
+        planned,
+    };
+    (trial, problems)
 }
 
 fn status(done: Option<&Done>, said: Option<&Said>, events: &[TrialEvent]) -> (Status, Option<String>) {
@@ -351,6 +412,15 @@ fn status(done: Option<&Done>, said: Option<&Said>, events: &[TrialEvent]) -> (S
             })
             .unwrap_or((Status::Pending, None)),
     }
+}
+
+/// Mean over the epochs that were trained for this trial alone.
+fn speed(events: &[TrialEvent]) -> Option<f64> {
+    let speeds = events.iter().filter_map(|event| match event {
+        TrialEvent::Epoch(summary) => Some(summary.images_per_second),
+        _ => None,
+    });
+    Stats::of(speeds).map(|stats| stats.mean)
 }
 
 /// Curves from metric rows, filled up from epoch events where a trial is not measured yet.

@@ -1,5 +1,6 @@
 //! What variants reach on every metric. The main type is [`Summary`].
 
+use crate::compare::{Comparison, Side};
 use crate::run::{Run, Status};
 use crate::stats::Stats;
 use fovea_records::{MetricRow, metrics};
@@ -64,7 +65,8 @@ impl Key {
             metric: row.metric.clone(),
             noise: row.noise.clone(),
             level: row.level.map(Level),
-            subset: row.subset.clone(),
+            // The name of the worst group says where it is, and may be another in another trial.
+            subset: row.subset.clone().filter(|_| row.metric != "worst-group-accuracy"),
         }
     }
 }
@@ -90,11 +92,17 @@ impl Summary {
         let mut keys: Vec<Key> = Vec::new();
         let mut values: Vec<Vec<Option<f64>>> = Vec::new();
         for (position, trial) in run.trials.iter().enumerate().filter(|(_, t)| t.status == Status::Done) {
-            for row in trial.rows.iter().filter(|r| r.epoch.is_none() && r.value.is_finite()) {
+            let cost = [
+                ("seconds", trial.done.as_ref().map(|d| d.train_seconds)),
+                ("images-per-second", trial.images_per_second),
+            ];
+            let cost = cost.into_iter().filter_map(|(m, v)| Some(MetricRow::new("train", m, v?, 0)));
+            let measured = trial.rows.iter().filter(|r| r.epoch.is_none()).cloned();
+            for row in measured.chain(cost).filter(|r| r.value.is_finite()) {
                 if !splits.contains(&row.split) {
                     splits.push(row.split.clone());
                 }
-                let key = Key::of(row);
+                let key = Key::of(&row);
                 let place = *places.entry(key.clone()).or_insert_with(|| {
                     keys.push(key);
                     values.push(vec![None; run.trials.len()]);
@@ -159,16 +167,30 @@ pub(crate) fn stats(run: &Run, variant: usize, values: &[Option<f64>]) -> Option
     Stats::of(run.variants[variant].trials.iter().filter_map(|&t| values[t]))
 }
 
-/// Differences to the baseline, paired by seed. `None` for the baseline itself and where no seed is shared.
-pub(crate) fn delta(run: &Run, variant: usize, values: &[Option<f64>]) -> Option<Stats> {
-    let baseline = run.baseline.filter(|&b| b != variant)?;
-    let by_seed: HashMap<u64, f64> = run.variants[baseline]
-        .trials
-        .iter()
-        .filter_map(|&t| values[t].map(|v| (run.trials[t].planned.seed, v)))
-        .collect();
-    Stats::of(run.variants[variant].trials.iter().filter_map(|&t| {
-        let reference = by_seed.get(&run.trials[t].planned.seed)?;
-        values[t].map(|v| v - reference)
-    }))
+/// The number of some variant, paired by seed.
+pub(crate) struct Variants<'a> {
+    run: &'a Run,
+    units: Vec<Vec<String>>,
+}
+
+impl<'a> Variants<'a> {
+    /// The variants of a run.
+    pub(crate) fn new(run: &'a Run) -> Self {
+        let seeds = |trials: &Vec<usize>| {
+            trials.iter().map(|&t| run.trials[t].planned.seed.to_string()).collect::<Vec<_>>()
+        };
+        Self { run, units: run.variants.iter().map(|v| seeds(&v.trials)).collect() }
+    }
+
+    /// A variant against the baseline. `None` for the baseline itself and where no seed is shared.
+    pub(crate) fn compare(&self, variant: usize, key: &Key, values: &[Option<f64>]) -> Option<Comparison> {
+        let baseline = self.run.baseline.filter(|&b| b != variant)?;
+        let side = |variant: usize| Side {
+            places: &self.run.variants[variant].trials,
+            units: &self.units[variant],
+            trials: &self.run.trials,
+            values,
+        };
+        Comparison::new(side(variant), side(baseline), key)
+    }
 }

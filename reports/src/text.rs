@@ -67,13 +67,8 @@ impl ResultsTable {
             }
             cells.push(Cell::plain(run.count_in(place, Status::Done).to_string()));
             if incomplete {
-                let missing: Vec<String> = Status::ALL[1..]
-                    .iter()
-                    .map(|&status| (run.count_in(place, status), status))
-                    .filter(|(count, _)| *count > 0)
-                    .map(|(count, status)| format!("{count} {}", status.name()))
-                    .collect();
-                cells.push(Cell::plain(if missing.is_empty() { "-".to_owned() } else { missing.join(", ") }));
+                let open = run.counts(&variant.trials).without_numbers();
+                cells.push(Cell::plain(open.unwrap_or_else(|| "-".to_owned())));
             }
             ResultsRow { variant: variant.name.clone(), baseline: run.baseline == Some(place), cells }
         });

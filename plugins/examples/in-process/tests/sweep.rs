@@ -4,8 +4,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-fn program(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_example-in-process")).args(args).output().unwrap()
+fn program(args: &[&str], dir: &Path) -> Output {
+    let program = env!("CARGO_BIN_EXE_example-in-process");
+    Command::new(program).args(args).current_dir(dir).output().unwrap()
 }
 
 #[test]
@@ -15,7 +16,7 @@ fn a_sweep_trains_with_a_loss_of_the_program_itself() {
     let experiment = Path::new(env!("CARGO_MANIFEST_DIR")).join("entropy.toml");
     let mut args = vec!["run", experiment.to_str().unwrap(), &run_dir, "loss=none,entropy", "seed=0"];
     args.extend(["training.epochs=2", "training.warmup_epochs=0", "dataset.train=48", "dataset.test=16"]);
-    let output = program(&args);
+    let output = program(&args, dir.path());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let table = std::fs::read_to_string(dir.path().join("run/tables/metrics.csv")).unwrap();
     let loss = |variant: &str| {
