@@ -6,7 +6,7 @@ use std::process::ExitCode;
 pub(crate) const TABLE: &str = "\
 Exit codes:
   0  everything asked for is done (or pruned, where run.prune asks for that)
-  1  at least one trial failed or diverged
+  1  at least one trial failed or diverged, or a plugin does not keep its promises
   2  the command line or the experiment is wrong (nothing was run)
   3  a file or folder cannot be used, or the run is in use by another process
   4  the device cannot be used

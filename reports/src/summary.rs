@@ -33,6 +33,9 @@ impl Ord for Level {
     }
 }
 
+/// Metrics made of times: of training, and its speed.
+const COSTS: [&str; 2] = ["seconds", "images-per-second"];
+
 /// What a number of the final evaluation is a number of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
@@ -57,6 +60,12 @@ impl Key {
     /// A metric under noise.
     pub(crate) fn noisy(split: &str, metric: &str, noise: &str, level: Option<f64>) -> Self {
         Self { noise: Some(noise.to_owned()), level: level.map(Level), ..Self::clean(split, metric) }
+    }
+
+    /// Whether it is what a trial took and not what it reached: another run of the same trial has another number. Of the
+    /// tables, `trials` and `compute` alone have such numbers, so that equal results give equal tables.
+    pub(crate) fn is_cost(&self) -> bool {
+        COSTS.contains(&self.metric.as_str())
     }
 
     fn of(row: &MetricRow) -> Self {
@@ -93,8 +102,8 @@ impl Summary {
         let mut values: Vec<Vec<Option<f64>>> = Vec::new();
         for (position, trial) in run.trials.iter().enumerate().filter(|(_, t)| t.status == Status::Done) {
             let cost = [
-                ("seconds", trial.done.as_ref().map(|d| d.train_seconds)),
-                ("images-per-second", trial.images_per_second),
+                (COSTS[0], trial.done.as_ref().map(|d| d.train_seconds)),
+                (COSTS[1], trial.images_per_second),
             ];
             let cost = cost.into_iter().filter_map(|(m, v)| Some(MetricRow::new("train", m, v?, 0)));
             let measured = trial.rows.iter().filter(|r| r.epoch.is_none()).cloned();

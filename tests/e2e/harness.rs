@@ -151,8 +151,10 @@ pub(crate) fn results(store: &RunStore) -> BTreeMap<String, Vec<u8>> {
     let entries = |folder: &str| std::fs::read_dir(store.root().join(folder)).unwrap().flatten();
     // A kill in the middle of a write leaves the temporary file; nobody reads it.
     let is_whole = |file: &std::fs::DirEntry| !file.file_name().to_string_lossy().starts_with('.');
-    // The table of trials has their times; as CSV it is read without them.
-    let tables = entries("tables").filter(|file| is_whole(file) && file.file_name() != "trials.parquet");
+    // The table of trials has their times; as CSV it is read without them. `compute` has nothing else.
+    let timed = ["trials.parquet", "compute.csv", "compute.parquet"];
+    let is_timed = |file: &std::fs::DirEntry| timed.iter().any(|name| file.file_name() == *name);
+    let tables = entries("tables").filter(|file| is_whole(file) && !is_timed(file));
     tables.for_each(|file| add(file.path()));
     for trial in entries("trials") {
         add(trial.path().join("metrics.jsonl"));

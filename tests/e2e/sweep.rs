@@ -70,7 +70,7 @@ fn a_grid_becomes_tables_and_a_report_and_is_not_run_twice() {
     assert!(started.elapsed() < Duration::from_secs(20), "nothing is trained again: {:?}", started.elapsed());
     assert_eq!(store.read_journal().unwrap().len(), journal);
     assert_eq!(written(), before, "no record and no page of the report is written again");
-    assert!(again.stdout.contains("report: ") && again.stdout.contains("loss=ria"), "{}", again.stdout);
+    assert!(again.stdout.contains("report: ") && again.stdout.contains("box IoU"), "{}", again.stdout);
 
     let more = workspace.fovea(&["plan", "small.toml", "axes.seed=[0,1,2]"]).ok().stdout;
     assert!(more.contains("2 to run"), "a new seed is all that is new: {more}");

@@ -69,8 +69,8 @@ impl Paired<'_> {
     }
 
     /// p-value of the sign-flip permutation test of the mean: how often differences of these sizes with random signs
-    /// have a mean this far from zero (Fisher, "The design of experiments", 1935). Exact up to [`EVERY_SIGN`]
-    /// differences; beyond, [`SIGN_PATTERNS`] patterns are drawn by a fixed key, and the one that was seen counts too.
+    /// have a mean this far from zero (Fisher, "The design of experiments", 1935). Exact up to 16
+    /// differences; beyond, 9,999 patterns are drawn by a fixed key, and the one that was seen counts too.
     #[must_use]
     pub fn sign_flip(self) -> Option<f64> {
         let n = self.0.len();

@@ -69,6 +69,7 @@ impl<'a> Compared<'a> {
         let baseline = run.baseline.map(|b| run.variants[b].name.as_str());
         let shown = |line: &&Line<'_>| {
             Some(line.variant.name.as_str()) != baseline
+                && !line.key.is_cost()
                 && (line.comparison.is_some() || line.counts.without_numbers().is_some())
         };
         let mut lines: Vec<&Line<'_>> = self.lines.iter().filter(shown).collect();

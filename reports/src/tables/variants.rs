@@ -56,7 +56,8 @@ pub(super) fn summary(run: &Run, summary: &Summary, compared: &Compared<'_>) -> 
     let rows: Vec<Row<'_>> = lines
         .par_iter()
         .flat_map_iter(|&line| {
-            summary.keys.iter().enumerate().filter_map(move |(place, key)| {
+            let results = summary.keys.iter().enumerate().filter(|(_, key)| !key.is_cost());
+            results.filter_map(move |(place, key)| {
                 let values = summary.values(key);
                 let own: Vec<f64> = line.variant.trials.iter().filter_map(|&t| values[t]).collect();
                 let stats = Stats::of(own.iter().copied());

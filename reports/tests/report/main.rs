@@ -566,7 +566,7 @@ fn the_same_records_give_the_same_files() {
         paths.into_iter().map(|p| (p.clone(), fs::read(p).unwrap())).collect()
     };
     let (first, second) = (files(), files());
-    assert_eq!(first.len(), 20 + 1 + 9);
+    assert_eq!(first.len(), 20 + 2 + 9);
     for ((path, a), (_, b)) in first.iter().zip(&second) {
         assert!(a == b, "{} differs", path.display());
     }

@@ -29,6 +29,6 @@ fn a_sweep_trains_with_a_loss_of_the_program_itself() {
 
 #[test]
 fn its_plugin_is_listed_with_its_configuration() {
-    let output = program(&["plugin", "show", "entropy"]);
+    let output = program(&["plugin", "show", "entropy"], Path::new("."));
     assert!(String::from_utf8_lossy(&output.stdout).contains("epsilon"));
 }
