@@ -225,7 +225,7 @@ fn next(wish: &Wish<'_>, folder: &Path) -> String {
     let mut text = format!("{folder}: a {kind} in {language}; the code is in {source}\n\n");
     let _ = write!(
         text,
-        "  cd {folder} && {build}\n  fovea --plugin-path {library} plugin show {name}\n\n\
+        "  cd {folder} && {build}\n  fovea plugin check {library}\n\n\
          In an experiment, with paths from its file on:\n\n\
          \x20 [plugins]\n  paths = [\"{folder}/{library}\"]\n\n  [{kind}]\n  name = \"{name}\"\n"
     );

@@ -36,7 +36,7 @@ fn expected(prefix: &str) -> Vec<[String; 3]> {
 }
 
 #[test]
-fn new_plugins_in_c_build_at_once_and_load() {
+fn new_plugins_in_c_build_at_once_and_pass_the_check() {
     let workspace = Workspace::new();
     let libraries = workspace.path().join("libraries");
     std::fs::create_dir(&libraries).unwrap();
@@ -55,16 +55,17 @@ fn new_plugins_in_c_build_at_once_and_load() {
                 .arg("-shared")
                 .arg(format!("c_{kind}.c"))
                 .arg("-o")
-                .arg(libraries.join(file))
+                .arg(libraries.join(&file))
                 .arg("-lm")
                 .current_dir(&folder),
         );
+        workspace.fovea(&["plugin", "check", &format!("libraries/{file}")]).ok();
     }
     assert_eq!(found(&workspace, &libraries), expected("c"));
 }
 
 #[test]
-fn new_plugins_in_rust_build_at_once_and_load() {
+fn new_plugins_in_rust_build_at_once_and_pass_the_check() {
     let workspace = Workspace::new();
     // Kept between runs of the test, so that serde compiles once.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new-plugins");
@@ -96,6 +97,7 @@ fn new_plugins_in_rust_build_at_once_and_load() {
         );
         let file = format!("librust_{kind}.so");
         std::fs::copy(target.join("release").join(&file), libraries.join(&file)).unwrap();
+        workspace.fovea(&["plugin", "check", &format!("libraries/{file}")]).ok();
     }
     assert_eq!(found(&workspace, &libraries), expected("rust"));
     let ran = workspace.fovea(&["--plugin-path", "libraries", "plugin", "show", "rust-localizer"]);

@@ -17,6 +17,9 @@
  * - Nothing may unwind or longjmp across the boundary.
  * - The same input gives the same output, and a batch gives what its items give one by one: answers are cached, and
  *   shared between trials. Random numbers come from a seed in the configuration.
+ * - A call with no items is fine and does nothing. A heatmap that is zero everywhere has no box. Heatmaps that hold NaN or
+ *   infinity get an error or finite numbers.
+ * `fovea plugin check` asks for all of this.
  */
 #ifndef FOVEA_PLUGIN_H
 #define FOVEA_PLUGIN_H
