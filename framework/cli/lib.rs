@@ -87,7 +87,7 @@ enum Command {
     Status(status::Args),
     /// Show what happened to a trial: events, warnings, errors, and its worker's stderr.
     Logs(logs::Args),
-    /// Write tables and report of a run again, also while it goes on.
+    /// Write tables and report of a run again, also while it goes on, or of several runs together.
     Report(report::Args),
     /// Print one table of finished trials, with tests: for a paper, a README file or a data frame.
     Table(table::Args),

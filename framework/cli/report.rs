@@ -1,21 +1,97 @@
-//! `fovea report RUN`: tables and report from records.
+//! `fovea report RUN...`: tables and report from records.
 
 use crate::exit::Exit;
-use crate::{Failure, Outcome};
+use crate::{Failure, Outcome, words};
 use fovea_records::RunStore;
-use fovea_reports::ReportSummary;
+use fovea_reports::{ReportError, ReportOptions, ReportSummary};
 use std::path::{Path, PathBuf};
+
+/// More letters than this make no good name of a folder.
+const LONGEST_NAME: usize = 120;
+
+/// Shown under `fovea report --help`.
+const AFTER: &str = "\
+Examples:
+  fovea report runs/quickstart
+  fovea report runs/a runs/b --out comparison
+  fovea report --print-template > theme.html
+  fovea report runs/quickstart --template theme.html
+
+A theme may be as short as this; the head of the built-in template says which blocks and values there are:
+  {% extends \"report.html\" %}
+  {% block style %}{{ super() }} :root { --accent: #8a2be2; }{% endblock %}";
 
 /// Arguments of `fovea report`.
 #[derive(clap::Args)]
+#[command(after_help = AFTER)]
 pub(crate) struct Args {
-    /// The run directory (`runs/quickstart`).
-    run: PathBuf,
+    /// Run directories (`runs/quickstart`). Variants of several stand in one table, compared with the baseline of the
+    /// first.
+    #[arg(required_unless_present = "print_template", value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// Write `report/` and `tables/` into this folder [default: into the run; for several, beside the first, in a folder
+    /// named after all].
+    #[arg(long, short, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Make the page from this template (minijinja, which is Jinja2's language).
+    #[arg(long, value_name = "FILE")]
+    template: Option<PathBuf>,
+    /// Print the built-in template, to start one from.
+    #[arg(long, exclusive = true)]
+    print_template: bool,
 }
 
 pub(crate) fn main(args: &Args) -> Outcome {
-    write(&open(&args.run)?)?;
+    if args.print_template {
+        words::print(fovea_reports::TEMPLATE);
+        return Ok(Exit::Success);
+    }
+    let mut stores: Vec<RunStore> = Vec::new();
+    for run in &args.runs {
+        let store = open(run)?;
+        if stores.iter().any(|other| same(other.root(), run)) {
+            return Err(Failure::new(Exit::Usage, format!("{} is given twice", run.display())));
+        }
+        stores.push(store);
+    }
+    let out = match (&args.out, &stores[..]) {
+        (None, [_, _, ..]) => {
+            let beside = fovea_reports::beside(&stores);
+            let long = beside.file_name().is_some_and(|name| name.len() > LONGEST_NAME);
+            if long || beside.join("plan.json").exists() {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    "name a folder for the report of these runs with --out DIR",
+                ));
+            }
+            Some(beside)
+        }
+        (Some(out), _)
+            if out.join("plan.json").exists() && !stores.iter().all(|store| same(store.root(), out)) =>
+        {
+            let out = out.display();
+            return Err(Failure::new(
+                Exit::Usage,
+                format!(
+                    "{out} is a run directory, whose own report would be lost: name another folder with --out"
+                ),
+            ));
+        }
+        (Some(out), [store]) if same(store.root(), out) => None,
+        (out, _) => out.clone(),
+    };
+    let options = ReportOptions { out, template: args.template.clone() };
+    let report = fovea_reports::build_with(&stores, &options).map_err(|e| {
+        let exit = if matches!(e, ReportError::Page { .. }) { Exit::Usage } else { Exit::Files };
+        Failure::new(exit, format!("cannot write the report: {e}"))
+    })?;
+    show(&report);
     Ok(Exit::Success)
+}
+
+/// Whether two paths lead to one folder.
+fn same(a: &Path, b: &Path) -> bool {
+    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// The run at a path that a user typed.

@@ -18,14 +18,29 @@ pub(crate) struct Answer {
     /// Paragraphs about the whole run and its baseline.
     pub(crate) lead: Vec<String>,
     /// One item per variant that is compared with the baseline.
-    pub(crate) findings: Vec<String>,
+    pub(crate) findings: Vec<Told>,
     /// How to read the findings.
     pub(crate) caveat: Option<String>,
 }
 
+/// What is told of one variant.
+#[derive(Debug, Serialize)]
+pub(crate) struct Told {
+    /// What these seeds show.
+    pub(crate) text: String,
+    /// What they do not.
+    pub(crate) rest: Option<String>,
+}
+
+impl Told {
+    fn plain(text: String) -> Self {
+        Self { text, rest: None }
+    }
+}
+
 impl Answer {
     /// Puts the headline numbers into words.
-    pub(crate) fn new(run: &Run, measures: &[Measure]) -> Self {
+    pub(crate) fn new(run: &Run, measures: &[Measure], tests: &Tests) -> Self {
         let mut lead = Vec::new();
         let open = run.trials.len() - run.count(Status::Done);
         if measures.is_empty() {
@@ -50,14 +65,14 @@ impl Answer {
             lead.push(sentence);
         }
         let compared: Vec<usize> = (0..run.variants.len()).filter(|&v| Some(v) != run.baseline).collect();
-        let tests = Tests::of(run, measures);
-        let mut findings: Vec<String> = compared
+        let mut findings: Vec<Told> = compared
             .iter()
             .take(MOST_VARIANTS)
-            .filter_map(|&v| Finding::new(run, measures, &tests, v).map(|f| f.text()))
+            .filter_map(|&v| Finding::new(run, measures, tests, v).map(|f| f.text()))
             .collect();
         if compared.len() > MOST_VARIANTS {
-            findings.push(format!("The other {} variants are in the table.", compared.len() - MOST_VARIANTS));
+            let others = compared.len() - MOST_VARIANTS;
+            findings.push(Told::plain(format!("The other {others} variants are in the table.")));
         }
         let shared = || measures.iter().flat_map(|m| m.deltas.iter().flatten()).map(|d| d.n);
         let caveat = match (shared().min(), shared().max()) {
@@ -105,7 +120,7 @@ fn baseline_sentence(run: &Run, measures: &[Measure], baseline: usize) -> Option
     }
     let mut sentence = format!(
         "The baseline {} classifies {} correctly",
-        run.variants[baseline].name,
+        run.variants[baseline].label,
         accuracies.join(" and ")
     );
     let find = |kind| measures.iter().find(|m| m.kind == kind);
@@ -130,17 +145,18 @@ fn told(measures: &[Measure]) -> impl Iterator<Item = (usize, &Measure)> {
 }
 
 /// p-values of all findings together, adjusted by Holm.
-struct Tests {
+pub(crate) struct Tests {
     /// Of the paired t tests, by (measure, variant).
-    adjusted: HashMap<(usize, usize), f64>,
+    pub(crate) adjusted: HashMap<(usize, usize), f64>,
     /// How many of them there are.
-    seeds: usize,
+    pub(crate) seeds: usize,
     /// Of McNemar's exact tests where one seed is shared, by (measure, variant).
     pictures: HashMap<(usize, usize), f64>,
 }
 
 impl Tests {
-    fn of(run: &Run, measures: &[Measure]) -> Self {
+    /// Adjusts.
+    pub(crate) fn of(run: &Run, measures: &[Measure]) -> Self {
         let all = |p: &dyn Fn(&Comparison) -> Option<f64>| -> HashMap<(usize, usize), f64> {
             let places: Vec<(usize, usize)> =
                 told(measures).flat_map(|(m, _)| (0..run.variants.len()).map(move |v| (m, v))).collect();
@@ -177,8 +193,8 @@ impl<'a> Finding<'a> {
         let deltas =
             || told(measures).filter_map(|(m, measure)| Some((m, measure, measure.deltas[variant]?)));
         let mut finding = Self {
-            name: &run.variants[variant].name,
-            baseline: &run.variants[run.baseline?].name,
+            name: &run.variants[variant].label,
+            baseline: &run.variants[run.baseline?].label,
             seeds: deltas().map(|(.., d)| d.n).min().unwrap_or(0),
             clear: Vec::new(),
             doubtful: Vec::new(),
@@ -229,13 +245,13 @@ impl<'a> Finding<'a> {
         Some(finding)
     }
 
-    fn text(&self) -> String {
+    fn text(&self) -> Told {
         let Self { name, baseline, .. } = self;
         let seeds = plural(self.seeds, "seed");
         if self.seeds == 0 {
-            return format!(
+            return Told::plain(format!(
                 "{name} shares no finished seed with {baseline}, so nothing can be said of it yet."
-            );
+            ));
         }
         if self.seeds == 1 {
             let mut text = format!(
@@ -246,7 +262,7 @@ impl<'a> Finding<'a> {
             if !self.pictures.is_empty() {
                 text += &format!(" Of these two networks alone, {}, after Holm.", list(&self.pictures));
             }
-            return text;
+            return Told::plain(text);
         }
         let mut parts = Vec::new();
         let all = format!("over {baseline} ({seeds}, p after Holm)");
@@ -256,20 +272,21 @@ impl<'a> Finding<'a> {
         if !self.plain.is_empty() {
             parts.push(format!("changes {}: no spread, so no p-value", list(&self.plain)));
         }
-        let mut text = match parts.is_empty() {
+        let text = match parts.is_empty() {
             true => format!("{name} cannot be told from {baseline} ({seeds}, p after Holm)."),
             false => format!("{name} {} {all}.", parts.join("; it ")),
         };
+        let mut rest = Vec::new();
         if !self.doubtful.is_empty() {
-            text += &format!(
-                " Not told from chance after Holm's correction, though the interval leaves 0 out: {}.",
+            rest.push(format!(
+                "Not told from chance after Holm's correction, though the interval leaves 0 out: {}.",
                 list(&self.doubtful)
-            );
+            ));
         }
         if !self.unchanged.is_empty() {
-            text += &format!(" No change shown: {}.", list(&self.unchanged));
+            rest.push(format!("No change shown: {}.", list(&self.unchanged)));
         }
-        text
+        Told { text, rest: (!rest.is_empty()).then(|| rest.join(" ")) }
     }
 }
 

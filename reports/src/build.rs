@@ -1,6 +1,7 @@
 //! From records to tables and a report. The main function is [`build`].
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Tests};
+use crate::page::{Block, Failure, Leaderboard, Links, Live, ProvenanceView, Verification};
 use crate::reference::References;
 use crate::run::{Run, Status};
 use crate::summary::Summary;
@@ -8,7 +9,7 @@ use crate::targets::TargetTable;
 use crate::text::ResultsTable;
 use crate::{ReportError, figures, gallery, html, measures, stamp, tables};
 use fovea_records::RunStore;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What was written, and what to say about it in the terminal.
 #[derive(Clone, Debug)]
@@ -26,19 +27,51 @@ pub struct ReportSummary {
     pub failed: usize,
 }
 
+/// How a report is made, and where.
+#[derive(Clone, Debug, Default)]
+pub struct ReportOptions {
+    /// Folder for `tables/` and `report/` instead of the run's own.
+    pub out: Option<PathBuf>,
+    /// The user's template for the page instead of the built-in one.
+    pub template: Option<PathBuf>,
+}
+
 /// Writes `tables/` and `report/` of a run from its records. Works at any moment of the run's life: whatever is
 /// missing is left out with a sentence, and records that cannot be read are listed as problems.
 ///
 /// # Errors
 /// When `plan.json` cannot be read, or a table, a figure or the page cannot be made or written.
 pub fn build(store: &RunStore) -> Result<ReportSummary, ReportError> {
+    build_with(std::slice::from_ref(store), &ReportOptions::default())
+}
+
+/// As [`build`], over one run or several, whose variants stand in one table and are compared with the baseline of the
+/// first. What several runs leave goes to [`ReportOptions::out`], or to [`beside`] the first.
+///
+/// # Errors
+/// As those of [`build`], and when the user's template cannot be read or filled in.
+pub fn build_with(stores: &[RunStore], options: &ReportOptions) -> Result<ReportSummary, ReportError> {
+    let template = html::Template::read(options.template.as_deref())?;
+    let own = match stores {
+        [store] if options.out.is_none() => Some(store),
+        _ => None,
+    };
     // Records that come while the report is made are not in it.
-    let records = store.digest()?;
-    let run = Run::load(store)?;
+    let records = own.map(RunStore::digest).transpose()?;
+    let target = match (own, &options.out) {
+        (Some(store), _) => store.clone(),
+        (None, Some(out)) => RunStore::new(out),
+        (None, None) => RunStore::new(beside(stores)),
+    };
+    let store = &target;
+    let run = Run::load(stores)?;
     let summary = Summary::of(&run);
     let measures = measures::headline(&run, &summary);
+    let tests = Tests::of(&run, &measures);
     let table = ResultsTable::new(&run, &measures);
     let references = References::new(&run, &summary);
+    let links = Links::new(&store.report_dir(), &run);
+    let provenance = ProvenanceView::new(&run, &links);
 
     tables::write(store, &run, &summary, &references)?;
     let figures = figures::draw(store, &run, &summary, &measures)?;
@@ -46,10 +79,18 @@ pub fn build(store: &RunStore) -> Result<ReportSummary, ReportError> {
     let gallery = gallery::draw(store, &run, &mut problems)?;
     let index = html::write(
         store,
+        &template,
         &html::Contents {
             run: &run,
-            answer: Answer::new(&run, &measures),
+            answer: Answer::new(&run, &measures, &tests),
             results: &table,
+            leaderboard: Leaderboard::new(&run, &measures, &tests),
+            blocks: Block::all(&run, &measures, &tests, &links, &provenance),
+            failures: Failure::all(&run, &links),
+            live: Live::of(&run, &links),
+            verification: Verification::of(&run, &links),
+            provenance,
+            links,
             references: references.table(),
             targets: TargetTable::new(&run, &summary),
             figures,
@@ -67,6 +108,20 @@ pub fn build(store: &RunStore) -> Result<ReportSummary, ReportError> {
         done: run.count(Status::Done),
         failed: run.count(Status::Diverged) + run.count(Status::Failed),
     };
-    stamp::leave(store, records, &written)?;
+    if let Some(records) = records {
+        stamp::leave(store, records, &written)?;
+    }
     Ok(written)
+}
+
+/// Where the report of several runs goes unless told otherwise: beside the first, in a folder named after all.
+#[must_use]
+pub fn beside(stores: &[RunStore]) -> PathBuf {
+    let name = |store: &RunStore| {
+        let root = std::path::absolute(store.root()).unwrap_or_else(|_| store.root().to_owned());
+        root.file_name().map_or_else(|| "run".to_owned(), |name| name.to_string_lossy().into_owned())
+    };
+    let names: Vec<String> = stores.iter().map(name).collect();
+    let first = stores.first().map_or(Path::new(""), RunStore::root);
+    first.parent().unwrap_or(Path::new("")).join(names.join("+"))
 }

@@ -57,7 +57,7 @@ impl ConfigView {
                 differing.push((key, values));
             }
         }
-        Self { shared, variants: run.variants.iter().map(|v| v.name.clone()).collect(), differing }
+        Self { shared, variants: run.variants.iter().map(|v| v.label.clone()).collect(), differing }
     }
 }
 

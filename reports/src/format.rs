@@ -2,6 +2,7 @@
 
 use crate::stats::Stats;
 use fovea_records::Unit;
+pub(crate) use fovea_records::date;
 
 /// A value without its unit.
 pub(crate) fn value(unit: Unit, value: f64) -> String {

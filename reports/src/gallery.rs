@@ -154,8 +154,8 @@ fn same_picture<'a>(trial: &'a Trial, item: &GalleryItem) -> Option<&'a GalleryI
     trial.gallery.iter().find(|i| i.image == item.image && i.split == item.split)
 }
 
-fn dir(store: &RunStore, trial: &Trial) -> std::path::PathBuf {
-    store.trial_dir(&trial.planned.id).join("gallery")
+fn dir(_: &RunStore, trial: &Trial) -> std::path::PathBuf {
+    trial.dir.join("gallery")
 }
 
 fn load(store: &RunStore, trial: &Trial, item: &GalleryItem) -> Result<(RgbImage, GrayImage), String> {

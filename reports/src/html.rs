@@ -6,6 +6,7 @@ use crate::config::ConfigView;
 use crate::figures::Figures;
 use crate::format::{duration, plural};
 use crate::gallery::Gallery;
+use crate::page::{Block, Failure, Leaderboard, Links, Live, ProvenanceView, Verification};
 use crate::reference::ReferenceTable;
 use crate::run::{Run, SMOKE, Status};
 use crate::targets::TargetTable;
@@ -13,12 +14,45 @@ use crate::text::ResultsTable;
 use base64::Engine as _;
 use fovea_records::store::write_atomic;
 use fovea_records::{RunStore, Unit, metrics};
-use minijinja::{Environment, Value, context};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-const TEMPLATE: &str = include_str!("../templates/report.html");
+/// The built-in template, `report.html` to those that extend it. Its head says what it is filled with.
+pub const TEMPLATE: &str = include_str!("../templates/report.html");
+const STYLE: &str = include_str!("../templates/report.css");
+const SCRIPT: &str = include_str!("../templates/report.js");
+
+/// A template for the page: the built-in one, or a user's, which may extend it.
+pub(crate) struct Template(Option<(String, String)>);
+
+impl Template {
+    /// Reads the user's file, if there is one.
+    pub(crate) fn read(path: Option<&Path>) -> Result<Self, ReportError> {
+        let Some(path) = path else { return Ok(Self(None)) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ReportError::NoTemplate { path: path.to_owned(), source })?;
+        Ok(Self(Some((path.display().to_string(), text))))
+    }
+
+    fn render(&self, context: Value) -> Result<String, ReportError> {
+        let mut environment = Environment::new();
+        // Whatever the file is called, what goes into it are names and messages of others.
+        environment.set_auto_escape_callback(|_| AutoEscape::Html);
+        // A name that nobody fills in is a mistake, not an empty place.
+        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        environment.add_template("report.html", TEMPLATE)?;
+        let name = match &self.0 {
+            None => "report.html",
+            Some((name, text)) => {
+                environment.add_template(name, text)?;
+                name
+            }
+        };
+        Ok(environment.get_template(name)?.render(context)?)
+    }
+}
 
 /// Everything that goes into the page.
 pub(crate) struct Contents<'a> {
@@ -28,6 +62,20 @@ pub(crate) struct Contents<'a> {
     pub(crate) answer: Answer,
     /// The results table.
     pub(crate) results: &'a ResultsTable,
+    /// The same with differences.
+    pub(crate) leaderboard: Leaderboard,
+    /// The trials behind it.
+    pub(crate) blocks: Vec<Block>,
+    /// Trials without numbers.
+    pub(crate) failures: Vec<Failure>,
+    /// How far a run is that goes on.
+    pub(crate) live: Option<Live>,
+    /// What came of checking trials.
+    pub(crate) verification: Option<Verification>,
+    /// What the numbers rest on.
+    pub(crate) provenance: ProvenanceView,
+    /// Where records lie.
+    pub(crate) links: Links,
     /// Published numbers.
     pub(crate) references: Option<ReferenceTable>,
     /// Quality of the target boxes.
@@ -40,34 +88,35 @@ pub(crate) struct Contents<'a> {
     pub(crate) problems: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct TrialLine {
-    id: String,
-    variant: String,
-    seed: u64,
-    status: &'static str,
-    seconds: Option<String>,
-    reason: Option<String>,
-    warnings: Vec<String>,
-}
-
 /// Fills in the template and writes `report/index.html`.
-pub(crate) fn write(store: &RunStore, contents: &Contents) -> Result<PathBuf, ReportError> {
+pub(crate) fn write(
+    store: &RunStore,
+    template: &Template,
+    contents: &Contents<'_>,
+) -> Result<PathBuf, ReportError> {
     let run = contents.run;
-    let trials: Vec<TrialLine> = run
-        .trials
+    let mut statuses: Vec<(usize, &str)> = Status::ALL.iter().map(|s| (run.count(*s), s.name())).collect();
+    let running = run.trials.iter().filter(|trial| trial.progress.is_some()).count();
+    if running > 0 {
+        statuses.insert(statuses.len() - 1, (running, "running"));
+        if let Some((pending, _)) = statuses.last_mut() {
+            *pending -= running;
+        }
+    }
+    let runs: Vec<Value> = run
+        .sources
         .iter()
-        .map(|trial| TrialLine {
-            id: trial.planned.id.to_string(),
-            variant: run.variants[trial.variant].name.clone(),
-            seed: trial.planned.seed,
-            status: trial.status.name(),
-            seconds: trial.seconds().map(duration),
-            reason: trial.reason.clone(),
-            warnings: trial.warnings.clone(),
+        .enumerate()
+        .map(|(place, source)| {
+            context! {
+                label => source.label.as_str(), name => source.name.as_str(), question => source.question.as_deref(),
+                command => source.command.as_str(), href => contents.links.run(place),
+                trials => run.trials.iter().filter(|t| t.source == place).count(),
+                done => run.trials.iter().filter(|t| t.source == place && t.status == Status::Done).count(),
+                shared => run.shared_with_others(place),
+            }
         })
         .collect();
-    let statuses: Vec<(usize, &str)> = Status::ALL.iter().map(|s| (run.count(*s), s.name())).collect();
     let of_done = |part: fn(&fovea_records::Done) -> &String| -> Vec<String> {
         run.trials
             .iter()
@@ -123,9 +172,9 @@ pub(crate) fn write(store: &RunStore, contents: &Contents) -> Result<PathBuf, Re
         plural(run.trials.iter().map(|t| t.planned.seed).collect::<BTreeSet<_>>().len(), "seed")
     );
 
-    let mut environment = Environment::new();
-    environment.add_template("report.html", TEMPLATE)?;
-    let page = environment.get_template("report.html")?.render(context! {
+    let page = template.render(context! {
+        style => Value::from_safe_string(STYLE.to_owned()),
+        script => Value::from_safe_string(SCRIPT.to_owned()),
         name => run.name.as_str(),
         smoke => run.smoke.then_some(SMOKE),
         question => run.question.as_deref(),
@@ -135,7 +184,13 @@ pub(crate) fn write(store: &RunStore, contents: &Contents) -> Result<PathBuf, Re
         references => contents.references.as_ref().map(serde_value),
         targets => contents.targets.as_ref().map(serde_value),
         statuses => serde_value(&statuses),
-        trials => serde_value(&trials),
+        leaderboard => serde_value(&contents.leaderboard),
+        variants => serde_value(&contents.blocks),
+        failures => serde_value(&contents.failures),
+        live => serde_value(&contents.live),
+        verification => serde_value(&contents.verification),
+        provenance => serde_value(&contents.provenance),
+        runs,
         problems => serde_value(&contents.problems),
         figures,
         omitted => serde_value(&contents.figures.omitted),
@@ -145,7 +200,7 @@ pub(crate) fn write(store: &RunStore, contents: &Contents) -> Result<PathBuf, Re
         versions => of_done(|d| &d.version),
         devices => of_done(|d| &d.device),
         compute => (compute > 0.0).then(|| duration(compute)),
-        command => run.command.clone(),
+        report_command => contents.links.report(),
     })?;
     let path = store.report_dir().join("index.html");
     write_atomic(&path, page.as_bytes())?;

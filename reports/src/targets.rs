@@ -84,7 +84,7 @@ fn grouped<K: PartialEq>(trials: &[usize], key: impl Fn(usize) -> K) -> Vec<Vec<
 
 fn names(run: &Run, trials: &[usize]) -> String {
     let mut names: Vec<&str> =
-        trials.iter().map(|&place| run.variants[run.trials[place].variant].name.as_str()).collect();
+        trials.iter().map(|&place| run.variants[run.trials[place].variant].label.as_str()).collect();
     names.dedup();
     match names.split_at_checked(MOST_NAMES) {
         Some((first, rest)) if !rest.is_empty() => format!("{} and {} more", first.join("; "), rest.len()),

@@ -37,7 +37,7 @@ pub mod trace;
 pub mod verdict;
 
 pub use disk::Usage;
-pub use event::{EpochSummary, JournalEntry, LoggedEvent, TrialEvent, now};
+pub use event::{EpochSummary, JournalEntry, LoggedEvent, TrialEvent, date, now};
 pub use id::{StageId, TrialId};
 pub use lookup::{LookupError, find_trial, locate_trial};
 pub use metrics::{Direction, MetricDef, MetricRow, Unit};

@@ -135,7 +135,7 @@ pub(super) struct Source {
 /// Reads the runs, each of which must have something to show.
 pub(super) fn read(stores: &[RunStore]) -> Result<Vec<Source>, TableError> {
     let read = |store: &RunStore| {
-        let run = Run::load(store)?;
+        let run = Run::load(std::slice::from_ref(store))?;
         let summary = Summary::of(&run);
         if run.count(Status::Done) == 0 {
             let all: Vec<usize> = (0..run.trials.len()).collect();

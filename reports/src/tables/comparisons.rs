@@ -77,6 +77,7 @@ impl<'a> Compared<'a> {
         lines.sort_by_cached_key(|line| order(line));
         Frame::new(&lines)
             .text("variant", |l| Some(&l.variant.name))
+            .when(run.is_joined(), |f| f.text("run", |l| Some(&run.sources[l.variant.source].label)))
             .when(run.has_groups(), |f| f.text(GROUP, |l| l.variant.group.as_deref()))
             .text("baseline", |_| baseline)
             .text("split", |l| Some(&l.key.split))

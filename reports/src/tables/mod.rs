@@ -69,6 +69,7 @@ fn metrics(run: &Run) -> PolarsResult<DataFrame> {
     let mut frame = Frame::new(&rows)
         .text("trial", |(t, _)| Some(t.planned.id.as_str()))
         .text("variant", |(t, _)| Some(t.planned.variant.as_str()))
+        .when(run.is_joined(), |f| f.text("run", |(t, _)| Some(&run.sources[t.source].label)))
         .when(run.has_groups(), |f| f.text(GROUP, |(t, _)| t.planned.group.as_deref()))
         .count("seed", |(t, _)| Some(t.planned.seed as usize));
     for axis in &run.axes {
@@ -93,6 +94,7 @@ fn trials(run: &Run) -> PolarsResult<DataFrame> {
     Frame::new(&run.trials)
         .text("id", |t| Some(t.planned.id.as_str()))
         .text("variant", |t| Some(&t.planned.variant))
+        .when(run.is_joined(), |f| f.text("run", |t| Some(&run.sources[t.source].label)))
         .when(run.has_groups(), |f| f.text(GROUP, |t| t.planned.group.as_deref()))
         .count("seed", |t| Some(t.planned.seed as usize))
         .text("status", |t| Some(t.status.name()))
@@ -108,6 +110,7 @@ fn compute(run: &Run) -> PolarsResult<DataFrame> {
     Frame::new(&run.trials)
         .text("trial", |t| Some(t.planned.id.as_str()))
         .text("variant", |t| Some(&t.planned.variant))
+        .when(run.is_joined(), |f| f.text("run", |t| Some(&run.sources[t.source].label)))
         .when(run.has_groups(), |f| f.text(GROUP, |t| t.planned.group.as_deref()))
         .count("seed", |t| Some(t.planned.seed as usize))
         .text("status", |t| Some(t.status.name()))

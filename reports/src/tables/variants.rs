@@ -70,6 +70,7 @@ pub(super) fn summary(run: &Run, summary: &Summary, compared: &Compared<'_>) -> 
     let baseline = run.baseline.map(|b| run.variants[b].name.as_str());
     Frame::new(&rows)
         .text("variant", |r| Some(&r.line.variant.name))
+        .when(run.is_joined(), |f| f.text("run", |r| Some(&run.sources[r.line.variant.source].label)))
         .when(run.has_groups(), |f| f.text(GROUP, |r| r.line.variant.group.as_deref()))
         .text("split", |r| Some(&r.key.split))
         .text("metric", |r| Some(&r.key.metric))
@@ -120,6 +121,7 @@ pub(super) fn noise(run: &Run, summary: &Summary) -> PolarsResult<DataFrame> {
         .collect();
     let mut frame = Frame::new(&rows)
         .text("variant", |(l, ..)| Some(&l.variant.name))
+        .when(run.is_joined(), |f| f.text("run", |(l, ..)| Some(&run.sources[l.variant.source].label)))
         .when(run.has_groups(), |f| f.text(GROUP, |(l, ..)| l.variant.group.as_deref()))
         .text("split", |(_, k, _)| Some(&k.split))
         .text("noise", |(_, k, _)| k.noise.as_deref())
@@ -157,6 +159,7 @@ pub(super) fn subsets(run: &Run, summary: &Summary) -> PolarsResult<DataFrame> {
         .collect();
     let frame = Frame::new(&rows)
         .text("variant", |(l, ..)| Some(&l.variant.name))
+        .when(run.is_joined(), |f| f.text("run", |(l, ..)| Some(&run.sources[l.variant.source].label)))
         .when(run.has_groups(), |f| f.text(GROUP, |(l, ..)| l.variant.group.as_deref()))
         .text("split", |(_, k, ..)| Some(&k.split))
         .text("kind", |(_, _, kind, _)| Some(kind))
@@ -184,6 +187,7 @@ pub(super) fn explanations(run: &Run, summary: &Summary) -> PolarsResult<DataFra
         .collect();
     let mut frame = Frame::new(&rows)
         .text("variant", |(l, ..)| Some(&l.variant.name))
+        .when(run.is_joined(), |f| f.text("run", |(l, ..)| Some(&run.sources[l.variant.source].label)))
         .when(run.has_groups(), |f| f.text(GROUP, |(l, ..)| l.variant.group.as_deref()))
         .text("split", |(_, split, _)| Some(split.as_str()))
         .count("n", |(.., s)| Some(s.iter().flatten().map(|s| s.n).max().unwrap_or(0)));
