@@ -63,6 +63,8 @@ struct Cell {
     /// What it is sorted by, where it is a number.
     sort: Option<f64>,
     best: bool,
+    /// Whether it is a number that is compared with the baseline's.
+    compared: bool,
     delta: Option<Delta>,
 }
 
@@ -146,6 +148,7 @@ impl Leaderboard {
                     text: stats.map_or("–".to_owned(), |s| minus(&mean_sd(measure.unit, &s))),
                     sort: stats.map(|s| s.mean),
                     best: best[m].contains(&place),
+                    compared: !run.smoke && run.variants.len() > 1,
                     delta: Delta::new(run, tests, measures, m, place),
                 });
             }
