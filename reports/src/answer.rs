@@ -61,6 +61,12 @@ impl Answer {
                 run.trials.len()
             ));
         }
+        if run.is_joined() {
+            lead.push(
+                "Variants of different runs differ in every setting listed under Configuration, not in their names alone."
+                    .to_owned(),
+            );
+        }
         if let Some(sentence) = run.baseline.and_then(|b| baseline_sentence(run, measures, b)) {
             lead.push(sentence);
         }
@@ -182,6 +188,8 @@ struct Finding<'a> {
     doubtful: Vec<String>,
     /// Intervals that contain 0.
     unchanged: Vec<String>,
+    /// Equal with every seed.
+    same: Vec<String>,
     /// Differences without any test.
     plain: Vec<String>,
     /// Pictures that one is right on and the other is not, for a single seed.
@@ -199,6 +207,7 @@ impl<'a> Finding<'a> {
             clear: Vec::new(),
             doubtful: Vec::new(),
             unchanged: Vec::new(),
+            same: Vec::new(),
             plain: Vec::new(),
             pictures: Vec::new(),
         };
@@ -225,6 +234,7 @@ impl<'a> Finding<'a> {
                         finding.doubtful.push(format!("{phrase} ({change} {interval}, {})", p_value(p)));
                     }
                 }
+                (Some(_), None) if delta.mean == 0.0 => finding.same.push(phrase.clone()),
                 (Some(_), None) => finding.plain.push(format!("{phrase} {change} with every seed")),
                 (None, _) => finding.plain.push(format!("{phrase} {change}")),
             }
@@ -264,6 +274,12 @@ impl<'a> Finding<'a> {
             }
             return Told::plain(text);
         }
+        let told = [&self.clear, &self.doubtful, &self.unchanged, &self.plain];
+        if told.iter().all(|list| list.is_empty()) {
+            return Told::plain(format!(
+                "{name} has the very numbers of {baseline} with every seed ({seeds})."
+            ));
+        }
         let mut parts = Vec::new();
         let all = format!("over {baseline} ({seeds}, p after Holm)");
         if !self.clear.is_empty() {
@@ -282,6 +298,9 @@ impl<'a> Finding<'a> {
                 "Not told from chance after Holm's correction, though the interval leaves 0 out: {}.",
                 list(&self.doubtful)
             ));
+        }
+        if !self.same.is_empty() {
+            rest.push(format!("The same with every seed: {}.", list(&self.same)));
         }
         if !self.unchanged.is_empty() {
             rest.push(format!("No change shown: {}.", list(&self.unchanged)));

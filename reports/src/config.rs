@@ -5,12 +5,18 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// Of more variants than this, values are counted and not listed one by one.
+const MOST_COLUMNS: usize = 12;
+
+/// Values of one key that are counted.
+const MOST_VALUES: usize = 12;
+
 /// Configurations, flattened to dotted keys.
 #[derive(Debug, Serialize)]
 pub(crate) struct ConfigView {
     /// Keys with one value over all trials.
     pub(crate) shared: Vec<(String, String)>,
-    /// Names of the variants, as columns of `differing`.
+    /// Names of the variants, as columns of `differing`, or one column for all of them.
     pub(crate) variants: Vec<String>,
     /// Keys that differ, with their value in each variant (`-` where a variant lacks the key; values that change with
     /// the seed are listed).
@@ -57,8 +63,33 @@ impl ConfigView {
                 differing.push((key, values));
             }
         }
+        if run.variants.len() > MOST_COLUMNS {
+            let differing =
+                differing.into_iter().map(|(key, values)| (key, vec![counted(&values)])).collect();
+            return Self {
+                shared,
+                variants: vec!["values, and how many variants have them".to_owned()],
+                differing,
+            };
+        }
         Self { shared, variants: run.variants.iter().map(|v| v.label.clone()).collect(), differing }
     }
+}
+
+/// `0.1 (20), 0.5 (20)`, in order of appearance.
+fn counted(values: &[String]) -> String {
+    let mut counts: Vec<(&String, usize)> = Vec::new();
+    for value in values {
+        match counts.iter_mut().find(|(own, _)| *own == value) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((value, 1)),
+        }
+    }
+    let shown: Vec<String> =
+        counts.iter().take(MOST_VALUES).map(|(value, count)| format!("{value} ({count})")).collect();
+    let more = counts.len() - shown.len();
+    let more = if more > 0 { format!(" and {more} more values") } else { String::new() };
+    format!("{}{more}", shown.join(", "))
 }
 
 fn flatten(prefix: &str, value: &Value, entries: &mut Vec<(String, String)>) {

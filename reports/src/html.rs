@@ -14,7 +14,7 @@ use crate::text::ResultsTable;
 use base64::Engine as _;
 use fovea_records::store::write_atomic;
 use fovea_records::{RunStore, Unit, metrics};
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
+use minijinja::{AutoEscape, Environment, HtmlEscape, UndefinedBehavior, Value, context};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -42,6 +42,7 @@ impl Template {
         environment.set_auto_escape_callback(|_| AutoEscape::Html);
         // A name that nobody fills in is a mistake, not an empty place.
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        environment.add_filter("breakable", breakable);
         environment.add_template("report.html", TEMPLATE)?;
         let name = match &self.0 {
             None => "report.html",
@@ -205,6 +206,12 @@ pub(crate) fn write(
     let path = store.report_dir().join("index.html");
     write_atomic(&path, page.as_bytes())?;
     Ok(path)
+}
+
+/// A label that may go on in the next line after `=` and `(`.
+fn breakable(label: &str) -> Value {
+    let escaped = HtmlEscape(label).to_string();
+    Value::from_safe_string(escaped.replace('=', "=<wbr>").replace('(', "(<wbr>"))
 }
 
 fn serde_value<T: Serialize>(value: T) -> Value {

@@ -360,10 +360,31 @@ pub(crate) fn png(sheet: &Sheet) -> Result<Vec<u8>, String> {
         area.present().map_err(|e| e.to_string())?;
     }
     let fine = image::RgbImage::from_raw(w, h, pixels).ok_or("the drawing has the wrong size")?;
-    let picture = image::imageops::thumbnail(&fine, width * PNG_DENSITY, height * PNG_DENSITY);
+    let picture = halved(&fine);
     let mut bytes = Cursor::new(Vec::new());
     picture.write_to(&mut bytes, image::ImageFormat::Png).map_err(|e| e.to_string())?;
     Ok(bytes.into_inner())
+}
+
+/// Half as wide and high, each pixel the mean of four: drawn finely, edges come out smooth.
+fn halved(fine: &image::RgbImage) -> image::RgbImage {
+    const { assert!(FINENESS == 2 * PNG_DENSITY) };
+    let (width, height) = (fine.width() / 2, fine.height() / 2);
+    let stride = 3 * fine.width() as usize;
+    let mut pixels = Vec::with_capacity((3 * width * height) as usize);
+    for rows in fine.as_raw().chunks_exact(2 * stride) {
+        let (upper, lower) = rows.split_at(stride);
+        for (a, b) in upper.chunks_exact(6).zip(lower.chunks_exact(6)) {
+            for channel in 0..3 {
+                let sum = u16::from(a[channel])
+                    + u16::from(a[channel + 3])
+                    + u16::from(b[channel])
+                    + u16::from(b[channel + 3]);
+                pixels.push(((sum + 2) / 4) as u8);
+            }
+        }
+    }
+    image::RgbImage::from_raw(width, height, pixels).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -585,6 +585,29 @@ fn a_thousand_trials_take_under_ten_seconds() {
     let size = fs::metadata(&summary.index).unwrap().len();
     println!("{} trials: {seconds:.1} s, {:.1} MB", summary.trials, size as f64 / 1e6);
     assert!(seconds < 10.0 && size < 20_000_000);
+
+    // The same as 200 variants of five seeds each.
+    let mut plan = store.read_plan().unwrap();
+    plan.axes.insert(1, "training.beta".to_owned());
+    plan.baseline = Some("loss=none, beta=0".to_owned());
+    for trial in &mut plan.trials {
+        let beta = trial.seed / 5;
+        trial.seed %= 5;
+        trial.variant = format!("{}, beta={beta}", trial.variant);
+        trial.axes[1] = ("seed".to_owned(), trial.seed.to_string());
+        trial.axes.insert(1, ("training.beta".to_owned(), beta.to_string()));
+        trial.config["training"]["beta"] = beta.into();
+    }
+    store.write_plan(&plan).unwrap();
+    let clock = std::time::Instant::now();
+    let summary = build(&store).unwrap();
+    let seconds = clock.elapsed().as_secs_f64();
+    let size = fs::metadata(&summary.index).unwrap().len();
+    println!("200 variants: {seconds:.1} s, {:.1} MB", size as f64 / 1e6);
+    assert!(seconds < 10.0 && size < 20_000_000);
+    if let Some(kept) = std::env::var_os("KEEP_REPORT") {
+        fs::copy(&summary.index, kept).unwrap();
+    }
 }
 
 #[test]
