@@ -5,7 +5,10 @@ mod fixture;
 
 use fixture::{Fate, LOSSES, id};
 use fovea_records::{Reference, RunStore};
-use fovea_reports::{ReportSummary, Table, TableFormat, TableRequest, build, inventory};
+use fovea_reports::{
+    ReportError, ReportOptions, ReportSummary, Table, TableFormat, TableRequest, beside, build, build_with,
+    inventory,
+};
 use polars::prelude::*;
 use std::collections::HashMap;
 use std::fs;
@@ -571,6 +574,349 @@ fn the_same_records_give_the_same_files() {
     assert_eq!(first.len(), 20 + 2 + 9);
     for ((path, a), (_, b)) in first.iter().zip(&second) {
         assert!(a == b, "{} differs", path.display());
+    }
+}
+
+/// What is between these words of the page, each time that they are there.
+fn between<'a>(page: &'a str, before: &str, after: &str) -> Vec<&'a str> {
+    page.split(before).skip(1).filter_map(|rest| rest.split_once(after)).map(|(found, _)| found).collect()
+}
+
+#[test]
+fn every_number_leads_to_its_trials_and_the_command_that_reruns_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = partial(dir.path());
+    let summary = build(&store).unwrap();
+    let page = page(&summary);
+    let ids = between(&page, " id=\"", "\"");
+    let mut once = ids.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(once.len(), ids.len(), "an id is there twice");
+    let links = between(&page, "href=\"#", "\"");
+    for link in &links {
+        assert!(ids.contains(link), "nothing is called {link}");
+    }
+    let table = between(&page, "id=\"leaderboard\"", "</table>")[0];
+    // Three variants with a name, seven measures and the number of seeds; variants without numbers, too.
+    assert_eq!(between(table, "href=\"#variant-", "\"").len(), 3 * (1 + 8) + 3 * 7);
+    for (loss, seed) in [("none", 1), ("iou", 1), ("ria", 0)] {
+        let (id, root) = (id(loss, seed), dir.path().display());
+        for words in [
+            format!("<code class=\"copy\">fovea rerun {root} --trial {id}</code>").replace('/', "&#x2f;"),
+            format!("<code class=\"copy\">fovea show {root}/{id}</code>").replace('/', "&#x2f;"),
+        ] {
+            let words = words.replace("<&#x2f;code>", "</code>");
+            assert!(page.contains(&words), "the page lacks {words}");
+        }
+        assert!(page.contains(&format!("id=\"trial-{id}\"")));
+    }
+    // Files that are linked are there.
+    let folder = summary.index.parent().unwrap();
+    for file in between(&page, "href=\"", "\"").iter().filter(|link| !link.starts_with('#')) {
+        // A trial that is not begun has no folder yet.
+        let untouched = file.contains(id("ria", 1).as_str());
+        assert!(untouched || folder.join(file).exists(), "{file} is not there");
+    }
+    let failures = between(&page, "<table class=\"failures\">", "</table>")[0];
+    assert!(failures.contains("The loss became NaN at epoch 4, step 7."), "{failures}");
+    assert!(failures.contains("fovea logs ") && failures.contains(">diverged<"), "{failures}");
+}
+
+#[test]
+fn long_reasons_show_their_first_line_and_fold_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = partial(dir.path());
+    let trial = id("ria", 1);
+    let outcome = fovea_records::TrialOutcome::Failed { message: "first <line>\nsecond line".to_owned() };
+    store
+        .journal(&fovea_records::JournalEntry::TrialStarted { time: 60.0, trial: trial.clone(), attempt: 3 })
+        .unwrap();
+    store
+        .journal(&fovea_records::JournalEntry::TrialFinished { time: 61.0, trial, outcome, seconds: 1.0 })
+        .unwrap();
+    let page = page(&build(&store).unwrap());
+    let failures = between(&page, "<table class=\"failures\">", "</table>")[0];
+    assert!(failures.contains("<td class=\"number\">3</td>"), "attempts: {failures}");
+    assert!(
+        failures.contains(
+            "<summary>first &lt;line&gt;</summary><pre tabindex=\"0\">first &lt;line&gt;\nsecond line</pre>"
+        ),
+        "{failures}"
+    );
+}
+
+#[test]
+fn labels_leave_out_what_is_the_same_everywhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = complete(dir.path());
+    let mut plan = store.read_plan().unwrap();
+    for trial in &mut plan.trials {
+        trial.variant = format!("{}, localizer=lost(k=1, t=2), beta=0.5", trial.variant);
+    }
+    plan.baseline = Some("loss=none, localizer=lost(k=1, t=2), beta=0.5".to_owned());
+    plan.axes = ["loss", "localizer", "beta", "seed"].map(str::to_owned).to_vec();
+    store.write_plan(&plan).unwrap();
+    let summary = build(&store).unwrap();
+    assert!(summary.table.contains("\nmodified-iou "), "{}", summary.table);
+    let page = page(&summary);
+    let row = between(&page, "data-name=\"loss=ria, localizer=lost(k=1, t=2), beta=0.5\"", "</tr>")[0];
+    assert!(row.contains("title=\"loss=ria, localizer=lost(k=1, t=2), beta=0.5\">ria</a>"), "{row}");
+    assert!(page.contains("The baseline loss=none classifies"));
+    assert_eq!(csv(&store, "summary.csv")[1][0], "\"loss=none", "tables have the whole label");
+}
+
+#[test]
+fn several_runs_are_one_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = fixture::write(&dir.path().join("first run"), &["none", "ria"], 2, |_, _| Fate::Done);
+    let second =
+        fixture::write(&dir.path().join("second"), &["none", "iou"], 3, |loss, seed| match (loss, seed) {
+            ("iou", 2) => Fate::Failed,
+            _ => Fate::Done,
+        });
+    // Seeds 0 and 1 of the baseline are the same trials in both; one of them is not what it was.
+    let marker = second.trial_dir(&id("none", 1)).join("DONE.json");
+    let text = fs::read_to_string(&marker).unwrap();
+    let hash = first.done(&id("none", 1)).unwrap().unwrap().artefacts["metrics.jsonl"].clone();
+    fs::write(&marker, text.replace(&hash, &"0".repeat(64))).unwrap();
+    let stores = [first, second];
+    assert_eq!(beside(&stores), dir.path().join("first run+second"));
+    let options = ReportOptions { out: Some(dir.path().join("both")), template: None };
+    let summary = build_with(&stores, &options).unwrap();
+    assert_eq!((summary.trials, summary.done, summary.failed), (10, 9, 1));
+    assert_eq!(summary.index, dir.path().join("both/report/index.html"));
+    let page = page(&summary);
+    for words in [
+        "<h1>first run + second</h1>",
+        "Baseline: loss=none (first run).",
+        // RFS of loss=iou is 0.05 above that of loss=none, whichever run it is of.
+        "loss=iou changes RFS +0.050 with every seed",
+        "loss=none (second) has the very numbers of loss=none (first run) with every seed (2 seeds).",
+        "differ in every setting listed under Configuration",
+        &format!(
+            "Trial {} is in first run and in second and should have ended with the same bits, but metrics.jsonl differ",
+            id("none", 1)
+        ),
+        "href=\"../../first%20run/trials/",
+    ] {
+        assert!(page.contains(words), "the page lacks {words}");
+    }
+    let fixed = format!("fovea rerun '{}/first run' --trial", dir.path().display());
+    assert!(page.contains(&fixed.replace('/', "&#x2f;").replace('\'', "&#x27;")), "{fixed}");
+    let runs = between(&page, "aria-label=\"Runs\"", "</table>")[0];
+    assert!(
+        runs.contains(
+            "second</a></th><td class=\"number\">5</td><td class=\"number\">6</td><td class=\"number\">2</td>"
+        ),
+        "{runs}"
+    );
+    let ids = between(&page, " id=\"", "\"");
+    assert!(ids.contains(&format!("trial-{}-2", id("none", 0)).as_str()), "the same trial has two places");
+    let tables = RunStore::new(dir.path().join("both"));
+    assert_eq!(
+        csv(&tables, "trials.csv")[10][..3],
+        [id("iou", 2).to_string(), "loss=iou".to_owned(), "second".to_owned()]
+    );
+    assert!(
+        !stores[0].report_dir().exists() && !stores[1].tables_dir().exists(),
+        "the runs stay as they are"
+    );
+    for file in between(&page, "href=\"", "\"").iter().filter(|link| !link.starts_with('#')) {
+        let path = file.replace("%20", " ");
+        assert!(summary.index.parent().unwrap().join(&path).exists(), "{path} is not there");
+    }
+}
+
+#[test]
+fn a_template_of_the_users_replaces_what_it_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = complete(dir.path());
+    let theme = dir.path().join("theme.j2");
+    let with = |text: &str| {
+        fs::write(&theme, text).unwrap();
+        build_with(std::slice::from_ref(&store), &ReportOptions { out: None, template: Some(theme.clone()) })
+    };
+    let example =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/browser/theme.html")).unwrap();
+    let themed = page(&with(&example).unwrap());
+    assert!(themed.contains("Our laboratory · demo") && themed.contains("Made by Fovea"));
+    assert!(themed.contains("h1 { color: #8a2be2; }") && themed.contains("id=\"leaderboard\""));
+    // A file of any name is escaped.
+    let own = page(&with("{{ question }}").unwrap());
+    assert!(own.contains("&lt;b&gt;&amp;"), "{own}");
+    let error = |text: &str| with(text).unwrap_err().to_string();
+    let theme_name = theme.display();
+    for (text, expected) in [
+        (
+            "{% extends \"report.html\" %}\n{% block footer %}\n{{ anser.lead }}\n{% endblock %}",
+            format!("{theme_name}:3: undefined value"),
+        ),
+        ("a\n{% if %}", format!("{theme_name}:2: syntax error: ")),
+        ("{% extends \"base.html\" %}", format!("{theme_name}:1: ")),
+        ("\n{{ name|shout }}", format!("{theme_name}:2: unknown filter: ")),
+    ] {
+        let told = error(text);
+        assert!(told.starts_with(&format!("cannot fill in the report's template: {expected}")), "{told}");
+    }
+    let missing = ReportOptions { out: None, template: Some(dir.path().join("none.html")) };
+    let told = build_with(&[store], &missing).unwrap_err();
+    assert!(
+        matches!(told, ReportError::NoTemplate { .. })
+            && told.to_string().contains("none.html: No such file"),
+        "{told}"
+    );
+}
+
+#[test]
+fn what_the_template_is_given_is_what_its_head_says() {
+    let head = fovea_reports::TEMPLATE.split_once("-#}").unwrap().0;
+    for block in between(fovea_reports::TEMPLATE, "{% block ", " %}") {
+        assert!(head.contains(block), "the head does not name the block {block}");
+    }
+}
+
+fn provenance(seed: u64, loss: &str) -> fovea_records::Provenance {
+    use fovea_records::provenance::{DeviceState, Machine, PluginRecord, Program, SourceState};
+    fovea_records::Provenance {
+        time: 1_795_450_000.0 + seed as f64,
+        stage: None,
+        from_epoch: 0,
+        from_step: 0,
+        seed,
+        program: Program { version: "0.1.0".to_owned(), blake3: "ab".repeat(32), ..Program::default() },
+        command: vec!["fovea".to_owned(), "run".to_owned()],
+        source: Some(SourceState { commit: "c0ffee".to_owned(), ..SourceState::default() }),
+        machine: Machine { cpu: "Intel <Xeon>".to_owned(), cores: 2, ..Machine::default() },
+        device: DeviceState { name: "cpu (2 threads)".to_owned(), ..DeviceState::default() },
+        threads: 2,
+        environment: [("OMP_NUM_THREADS".to_owned(), "1".to_owned())].into_iter().collect(),
+        plugins: vec![PluginRecord {
+            kind: "loss".to_owned(),
+            name: loss.to_owned(),
+            fingerprint: "1.0".to_owned(),
+            files: Default::default(),
+            library: None,
+        }],
+    }
+}
+
+#[test]
+fn provenance_is_told_once_and_where_it_differs() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = fixture::write(dir.path(), &["none", "ria"], 2, |_, _| Fate::Done);
+    for (loss, seed) in [("none", 0), ("none", 1), ("ria", 0)] {
+        let mut line = provenance(seed, loss);
+        if (loss, seed) == ("none", 1) {
+            line.threads = 7;
+        }
+        let path = store.trial_dir(&id(loss, seed)).join(fovea_records::provenance::FILE);
+        let resumed = fovea_records::Provenance { from_epoch: 3, from_step: 2, ..line.clone() };
+        fovea_records::store::write_lines(&path, &[line, resumed]).unwrap();
+    }
+    let page = page(&build(&store).unwrap());
+    for words in [
+        "3 trials with a record",
+        "1 finished trials have none",
+        "begun 2026-11-23 16:06:40 UTC to 2026-11-23 16:06:41 UTC",
+        "<th scope=\"row\">commit</th><td>c0ffee</td>",
+        "<th scope=\"row\">CPU</th><td>Intel &lt;Xeon&gt;</td>",
+        "<th scope=\"row\">environment OMP_NUM_THREADS</th><td>1</td>",
+        "<th scope=\"row\">program (BLAKE3)</th><td>abababababababab</td>",
+        "<th scope=\"col\">threads</th><th scope=\"col\">loss</th>",
+        "<td>7</td><td>none (1.0)</td>",
+        "<td>2</td><td>ria (1.0)</td>",
+        "resumed after epoch 3, step 2",
+        "<a href=\"#provenance-3\">group 3</a>",
+    ] {
+        assert!(page.contains(words), "the page lacks {words}");
+    }
+    assert_eq!(page.matches("<th scope=\"row\">commit</th>").count(), 1);
+}
+
+#[test]
+fn checks_stand_beside_their_trials_and_at_the_top() {
+    use fovea_records::verdict::{Change, Departure};
+    use fovea_records::{Finding, Verdict};
+    let dir = tempfile::tempdir().unwrap();
+    let store = fixture::write(dir.path(), &["none", "ria"], 2, |_, _| Fate::Done);
+    assert!(!page(&build(&store).unwrap()).contains("id=\"verification\""));
+    let verdict = |loss: &str, seed, finding| Verdict {
+        time: 1_795_450_000.0,
+        trial: id(loss, seed),
+        finding,
+        departure: None,
+        metrics: Default::default(),
+        tolerance: 0.01,
+        changes: Vec::new(),
+        reasons: Vec::new(),
+    };
+    store.add_verdict(&verdict("none", 0, Finding::Tampered)).unwrap();
+    store.add_verdict(&verdict("none", 0, Finding::BitExact)).unwrap();
+    store
+        .add_verdict(&Verdict {
+            departure: Some(Departure {
+                step: Some(17),
+                what: "network".to_owned(),
+                tensor: Some((20, "layer1.0.conv1.weight".to_owned())),
+                recorded: "aa".to_owned(),
+                rerun: "bb".to_owned(),
+            }),
+            metrics: [("accuracy".to_owned(), 0.25)].into_iter().collect(),
+            changes: vec![Change {
+                what: "threads".to_owned(),
+                recorded: "2".to_owned(),
+                now: "1".to_owned(),
+            }],
+            reasons: vec!["Another <binary>.".to_owned()],
+            ..verdict("ria", 1, Finding::Diverged)
+        })
+        .unwrap();
+    let page = page(&build(&store).unwrap());
+    for words in [
+        "<p class=\"checks bad\">Checked: 2 of 4 finished trials; 1 bit-exact, 1 diverged.",
+        "First difference at step 17: network, recorded aa, now bb. First tensor that differs: layer1.0.conv1.weight, at step 20.",
+        "Metrics differ: accuracy by +2.500e-1 (tolerance 0.01).",
+        "Another &lt;binary&gt;.",
+        "Changed since: threads, recorded 2, now 1.",
+        &format!("<a href=\"#check-trial-{}\">bit-exact</a>", id("none", 0)),
+        &format!("<a href=\"#check-trial-{}\">diverged</a>", id("ria", 1)),
+    ] {
+        assert!(page.contains(words), "the page lacks {words}");
+    }
+}
+
+#[test]
+fn a_run_that_somebody_works_on_says_how_far_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = fixture::write(dir.path(), &["none", "ria"], 2, |loss, seed| match (loss, seed) {
+        ("none", 0) => Fate::Done,
+        ("none", 1) => Fate::Running,
+        _ => Fate::Untouched,
+    });
+    let progress = fovea_records::TaskProgress {
+        time: 5.0,
+        epoch: 3,
+        epochs: 6,
+        phase: fovea_records::Phase::Training,
+        ..Default::default()
+    };
+    let file = store.trial_dir(&id("none", 1)).join("progress.json");
+    fovea_records::store::write_json(&file, &progress).unwrap();
+    let calm = page(&build(&store).unwrap());
+    assert!(!calm.contains("Still going on") && calm.contains("</b> pending"), "nobody is at work");
+    let lock = store.lock().unwrap();
+    // Another process than this one.
+    fs::write(dir.path().join("lock"), "pid 1").unwrap();
+    let going = page(&build(&store).unwrap());
+    drop(lock);
+    for words in [
+        "(pid 1): 1 of 4 trials done, 1 running, 2 waiting",
+        "training, 3 of 6 epochs done",
+        "<progress value=\"50\" max=\"100\"",
+        "<li class=\"running\"><b>1</b> running</li>\n\n<li class=\"pending\"><b>2</b> pending</li>",
+    ] {
+        assert!(going.contains(words), "the page lacks {words}");
     }
 }
 
