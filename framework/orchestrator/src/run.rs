@@ -13,6 +13,7 @@ use crate::{
     OrchestratorError, RunSummary, Sharing, Stop, TaskLabel, TrialStatus, Update, status, trial_file,
 };
 use fovea_plan::{Plan, Stage, Trial, TrialConfig};
+use fovea_records::provenance::Origin;
 use fovea_records::prune::Pruned;
 use fovea_records::{
     Done, EpochSummary, JournalEntry, RunStore, StageId, StoreError, TaskKind, TaskPlugins, TrialId,
@@ -351,6 +352,8 @@ fn task(
         device: slot.device.to_string(),
         threads: slot.threads,
         plugins: used(&shared.options.plugins, kind, &config),
+        origin: Origin::default(),
+        gpu: None,
         config,
     })
 }
