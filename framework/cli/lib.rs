@@ -5,6 +5,7 @@
 
 mod app;
 mod bench;
+mod build_info;
 mod config;
 mod data;
 mod excluded;

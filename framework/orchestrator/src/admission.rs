@@ -395,6 +395,8 @@ done
             binary,
             base_dir: dir.path().to_owned(),
             version: String::new(),
+            program: fovea_records::provenance::Program::default(),
+            command: Vec::new(),
             messages: WorkerMessages::default(),
             selection: Selection::default(),
             jobs: Some(3),
