@@ -12,6 +12,7 @@
 //! - [`prune`]: when training is given up early, and why it was.
 //! - [`attempts`]: [`AttemptLog`](attempts::AttemptLog), what a worker wrote to stderr, a file an attempt.
 //! - [`overview`]: [`Overview`](overview::Overview), how far a run is, from its files alone.
+//! - [`later`]: [`LaterRow`], what was measured after a trial had ended.
 //! - [`lookup`]: [`find_trial`], a finished trial from what a user types; [`locate_trial`], any.
 //! - `digest`: [`RunStore::digest`], whether records are still what they were.
 //! - [`disk`]: [`Usage`], how much is below a folder, and since when.
@@ -26,6 +27,7 @@ pub mod disk;
 pub mod environment;
 pub mod event;
 pub mod id;
+pub mod later;
 pub mod lookup;
 pub mod metrics;
 pub mod overview;
@@ -41,6 +43,7 @@ pub mod verdict;
 pub use disk::Usage;
 pub use event::{EpochSummary, JournalEntry, LoggedEvent, TrialEvent, now};
 pub use id::{StageId, TrialId};
+pub use later::LaterRow;
 pub use lookup::{LookupError, find_trial, locate_trial};
 pub use metrics::{Direction, MetricDef, MetricRow, Unit};
 pub use predictions::{GalleryItem, PredictionRecord, Region};
