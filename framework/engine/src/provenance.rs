@@ -36,6 +36,7 @@ pub(crate) fn line(
         threads: rayon::current_num_threads(),
         environment: environment::recorded(std::env::vars_os()),
         plugins: plugins(task.kind, config, registry),
+        base_dir: Some(task.base_dir.clone()),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::device::{self, OpenDevice};
 use crate::evaluate::{Evaluation, Evaluator};
 use crate::objective::Objective;
 use crate::train::Trainer;
-use crate::{Emit, EngineError, provenance, schedule};
+use crate::{Emit, EngineError, memory, provenance, schedule};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
 use fovea_api::{
@@ -97,6 +97,7 @@ pub(crate) fn run_task(
     stop: &AtomicBool,
 ) -> Result<(), EngineError> {
     let _span = tracing::info_span!("task", id = task.id).entered();
+    memory::begin();
     let (job, model) = Job::build(task, registry, emit, stop)?;
     job.check(model.model.as_ref())?;
     let epochs = match task.kind {
@@ -111,7 +112,8 @@ pub(crate) fn run_task(
     if task.kind == TaskKind::Trial {
         job.finish(&state, targets.map_or_else(Vec::new, |t| t.quality("train")))?;
     }
-    emit(TrialEvent::Finished { train_seconds, eval_seconds: started.elapsed().as_secs_f64() });
+    let eval_seconds = started.elapsed().as_secs_f64();
+    emit(TrialEvent::Finished { train_seconds, eval_seconds, peak_memory: memory::peak() });
     Ok(())
 }
 

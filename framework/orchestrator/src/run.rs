@@ -423,9 +423,11 @@ fn record_end(
     device: &str,
     seconds: f64,
 ) -> Result<(), OrchestratorError> {
-    let (train_seconds, eval_seconds) = match end {
-        TaskEnd::Finished { train_seconds, eval_seconds } => (*train_seconds, *eval_seconds),
-        _ => (seconds, 0.0),
+    let (train_seconds, eval_seconds, peak_memory) = match end {
+        TaskEnd::Finished { train_seconds, eval_seconds, peak_memory } => {
+            (*train_seconds, *eval_seconds, *peak_memory)
+        }
+        _ => (seconds, 0.0, None),
     };
     let done = Done {
         ended: outcome.clone(),
@@ -433,6 +435,7 @@ fn record_end(
         device: device.to_owned(),
         train_seconds,
         eval_seconds,
+        peak_memory,
         artefacts: BTreeMap::new(),
     };
     {

@@ -7,7 +7,7 @@
 use crate::{RunStore, StageId, StoreError, TrialId, store};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Name of the file in the folder of a trial or stage.
 pub const FILE: &str = "provenance.jsonl";
@@ -46,6 +46,9 @@ pub struct Provenance {
     pub environment: BTreeMap<String, String>,
     /// The plugins, the data set first.
     pub plugins: Vec<PluginRecord>,
+    /// Where relative paths in the configurations of plugins started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_dir: Option<PathBuf>,
 }
 
 /// What the process that began the run knows, and tells every worker.
@@ -209,6 +212,7 @@ mod tests {
             threads: 1,
             environment: BTreeMap::new(),
             plugins: Vec::new(),
+            base_dir: None,
         }
     }
 
