@@ -24,7 +24,7 @@ pub(crate) fn text(lines: &[Provenance], all: bool) -> String {
 }
 
 fn entry(text: &mut String, key: &str, value: &str) {
-    let _ = writeln!(text, "  {key:<11}  {value}");
+    let _ = writeln!(text, "  {key:<13}  {value}");
 }
 
 fn short(line: &Provenance, processes: usize) -> String {
