@@ -19,7 +19,8 @@ fn main() {
     }
 }
 
-/// Sets `FOVEA_BUILD_*` for `env!` in `framework/cli/build_info.rs`; what is not known is empty.
+/// Sets `BUILD_OF_FOVEA_*` for `env!` in `framework/cli/build_info.rs`; what is not known is empty. Cargo gives them
+/// to programs that it starts, too, and variables that begin with `FOVEA_` are keys of experiments.
 fn describe_build() {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let path = "Cargo.lock";
@@ -41,6 +42,6 @@ fn describe_build() {
         ("TARGET", variable("TARGET")),
         ("FEATURES", features.join(",")),
     ] {
-        println!("cargo:rustc-env=FOVEA_BUILD_{name}={value}");
+        println!("cargo:rustc-env=BUILD_OF_FOVEA_{name}={value}");
     }
 }

@@ -7,9 +7,9 @@ pub(crate) fn program() -> Program {
     Program {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         blake3: String::new(),
-        cargo_lock: env!("FOVEA_BUILD_LOCK").to_owned(),
-        compiler: env!("FOVEA_BUILD_COMPILER").to_owned(),
-        target: env!("FOVEA_BUILD_TARGET").to_owned(),
-        features: env!("FOVEA_BUILD_FEATURES").to_owned(),
+        cargo_lock: env!("BUILD_OF_FOVEA_LOCK").to_owned(),
+        compiler: env!("BUILD_OF_FOVEA_COMPILER").to_owned(),
+        target: env!("BUILD_OF_FOVEA_TARGET").to_owned(),
+        features: env!("BUILD_OF_FOVEA_FEATURES").to_owned(),
     }
 }

@@ -60,6 +60,8 @@ fn a_run_stopped_by_ctrl_c_goes_on_in_the_middle_of_an_epoch_with_the_same_bits(
     assert!(plan.contains("interrupted"), "{plan}");
     workspace.fovea(&args("run.dir=runs/cut")).ok();
     assert_eq!(bits(&cut, "small", 0), bits(&workspace.run("whole"), "small", 0));
+    let lines = cut.read_provenance(&cut.read_plan().unwrap().trials[0].id).unwrap();
+    assert!(lines.iter().any(|line| line.from_step > 0), "it went on within an epoch");
 }
 
 #[test]

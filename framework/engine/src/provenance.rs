@@ -93,6 +93,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_gpu_is_recorded_where_one_is_used() {
+        let gpu = Some(fovea_records::provenance::Gpu { model: "H100".into(), driver: "550".into() });
+        let task = serde_json::json!({
+            "kind": "trial", "id": "", "dir": "", "stage_dir": null, "cache_dir": "", "base_dir": "",
+            "device": "auto", "threads": 1, "config": null
+        });
+        let task: WorkerTask = serde_json::from_value(task).expect("tasks of earlier versions are read");
+        let task = WorkerTask { gpu, ..task };
+        let model = |name: &str| {
+            let device = OpenDevice { device: burn::tensor::Device::flex(), name: name.to_owned() };
+            let DeviceState { model, driver, .. } = state_of(&device, &task);
+            model.zip(driver)
+        };
+        assert_eq!(model("cuda:0"), Some(("H100".into(), "550".into())));
+        assert_eq!(model("cpu (1 thread)"), None);
+    }
+
+    #[test]
     fn hashes_of_files_are_taken_from_fingerprints() {
         let hash = "0123456789abcdef".repeat(4);
         assert_eq!(files("v1"), BTreeMap::new());
