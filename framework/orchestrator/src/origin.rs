@@ -6,6 +6,7 @@ use fovea_records::provenance::{Gpu, Origin, Program};
 use fovea_records::{RunStore, StoreError};
 use std::fs::File;
 use std::path::Path;
+use std::time::Instant;
 
 /// Program, command, source and computer, with what the user should know of it. It reads the whole program and asks git,
 /// so it is for runs that have something to do.
@@ -17,6 +18,7 @@ pub(crate) fn origin(
     store: &RunStore,
     options: &RunOptions,
 ) -> Result<(Origin, Option<String>), OrchestratorError> {
+    let started = Instant::now();
     let left_out = [store.root(), &plan.run.cache];
     let (source, warning) = source::state(&options.base_dir, store, &left_out)?;
     let origin = Origin {
@@ -25,6 +27,7 @@ pub(crate) fn origin(
         source,
         machine: machine::machine(),
     };
+    tracing::debug!(took = ?started.elapsed(), commit = ?origin.source.as_ref().map(|s| &s.commit), "origin known");
     Ok((origin, warning))
 }
 

@@ -20,6 +20,9 @@ const LISTED: usize = 100;
 /// Bytes of git's list of them that are read.
 const LARGEST_LIST: usize = 16 << 20;
 
+/// The state of the work tree, and what the user should know of it.
+type Found = (Option<SourceState>, Option<String>);
+
 /// A work tree that git is asked about.
 struct WorkTree<'a> {
     root: PathBuf,
@@ -80,11 +83,12 @@ fn git(dir: &Path) -> Command {
 ///
 /// # Errors
 /// When the difference cannot be written.
-pub(crate) fn state(
-    dir: &Path,
-    run: &RunStore,
-    left_out: &[&Path],
-) -> Result<(Option<SourceState>, Option<String>), StoreError> {
+pub(crate) fn state(dir: &Path, run: &RunStore, left_out: &[&Path]) -> Result<Found, StoreError> {
+    state_within(dir, run, left_out, LARGEST_PATCH)
+}
+
+/// As [`state`]; the difference is kept if it has no more bytes than `largest`.
+fn state_within(dir: &Path, run: &RunStore, left_out: &[&Path], largest: usize) -> Result<Found, StoreError> {
     let unknown = |why: NoOutput| match why {
         NoOutput::Failed => Ok((None, None)),
         NoOutput::Late => {
@@ -116,7 +120,7 @@ pub(crate) fn state(
         "--src-prefix=a/",
         "--dst-prefix=b/",
     ];
-    let (patch, untracked) = match (tree.ask(&difference, LARGEST_PATCH), tree.untracked()) {
+    let (patch, untracked) = match (tree.ask(&difference, largest), tree.untracked()) {
         (Ok(patch), Ok(untracked)) => (patch, untracked),
         // Half an answer would say that there are no changes.
         (Err(why), _) | (_, Err(why)) => return unknown(why),
@@ -126,9 +130,9 @@ pub(crate) fn state(
         store::write_new(&run.root().join(PATCHES).join(format!("{}.patch", patch.blake3)), bytes)?;
     } else if patch.len > 0 {
         warning = Some(format!(
-            "what was changed in {root} since its commit is {} MiB and not kept, only its hash is; commit it, and \
-             the trials can be told from which source they came",
-            patch.len >> 20
+            "what was changed in {root} since its commit is {:.1} MiB and not kept, only its hash is; once it is \
+             committed, the trials' records say from which source they came",
+            patch.len as f64 / 1_048_576.0
         ));
     }
     let state = SourceState {
@@ -189,6 +193,9 @@ mod tests {
         let hash = dirty.patch.unwrap();
         let kept = fs::read(root.join("runs/a").join(PATCHES).join(format!("{hash}.patch"))).unwrap();
         assert_eq!(blake3::hash(&kept).to_hex().to_string(), hash);
+        let (large, warning) = state_within(&root, &RunStore::new(root.join("runs/c")), &[], 10).unwrap();
+        assert_eq!(large.unwrap().patch.as_ref(), Some(&hash), "it is hashed whole");
+        assert!(!root.join("runs/c").exists() && warning.unwrap().contains("0.0 MiB and not kept"));
         run(&root, &["reset", "-q", "--hard"]);
         fs::write(root.join("again.patch"), kept).unwrap();
         run(&root, &["apply", "again.patch"]);
