@@ -20,6 +20,7 @@
 //! The engine emits events and never calls a reporter.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
+mod adam;
 pub mod again;
 pub mod bench;
 pub mod cam;
