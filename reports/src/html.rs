@@ -139,6 +139,7 @@ pub(crate) fn write(
                 Unit::PerSecond => "per second",
                 Unit::Seconds => "seconds",
                 Unit::Count => "count",
+                Unit::Bytes => "bytes, shown in MiB or GiB",
             };
             let better = match d.direction {
                 fovea_records::Direction::Higher => "higher is better",
