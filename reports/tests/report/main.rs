@@ -786,6 +786,7 @@ fn provenance(seed: u64, loss: &str) -> fovea_records::Provenance {
         seed,
         program: Program { version: "0.1.0".to_owned(), blake3: "ab".repeat(32), ..Program::default() },
         command: vec!["fovea".to_owned(), "run".to_owned()],
+        base_dir: None,
         source: Some(SourceState { commit: "c0ffee".to_owned(), ..SourceState::default() }),
         machine: Machine { cpu: "Intel <Xeon>".to_owned(), cores: 2, ..Machine::default() },
         device: DeviceState { name: "cpu (2 threads)".to_owned(), ..DeviceState::default() },
