@@ -25,4 +25,5 @@ mod running;
 mod sharing;
 mod sweep;
 mod table;
+mod verify;
 mod watching;
