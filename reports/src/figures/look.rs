@@ -1,5 +1,6 @@
-//! Colours, dashes, markers and fonts. The main type is [`Look`].
+//! Colours, dashes, markers and fonts. The main types are [`Look`] and [`Looks`].
 
+use crate::run::Run;
 use plotters::style::{FontStyle, RGBColor, register_font};
 use std::sync::OnceLock;
 
@@ -53,8 +54,60 @@ pub(crate) struct Look {
     pub(crate) marker: Marker,
 }
 
-/// The look of the variant at this place of the grid.
-pub(crate) fn look(variant: usize) -> Look {
+/// Place of the grey in the palette, which is left to variants in no group where there are groups.
+const GREY: usize = 6;
+
+/// How much lighter (above 0) or darker variants of one group are than its colour.
+const TINTS: [f64; 3] = [0.0, 0.42, -0.42];
+
+/// The looks of all variants, the same in every figure.
+#[derive(Debug)]
+pub(crate) struct Looks(Vec<Look>);
+
+impl Looks {
+    /// A colour each; where variants are in groups, a colour a group, in shades for its variants.
+    pub(crate) fn new(run: &Run) -> Self {
+        Self::of_groups(&run.variants.iter().map(|v| v.group.as_deref()).collect::<Vec<_>>())
+    }
+
+    fn of_groups(groups: &[Option<&str>]) -> Self {
+        if groups.iter().all(Option::is_none) {
+            return Self((0..groups.len()).map(alone).collect());
+        }
+        let hues: Vec<RGBColor> = (0..PALETTE.len()).filter(|i| *i != GREY).map(|i| PALETTE[i]).collect();
+        let mut members: Vec<(Option<&str>, usize)> = Vec::new();
+        let mut named = 0;
+        let looks = groups.iter().map(|group| {
+            let place = members.iter().position(|(name, _)| name == group).unwrap_or_else(|| {
+                members.push((*group, if group.is_some() { named } else { usize::MAX }));
+                named += usize::from(group.is_some());
+                members.len() - 1
+            });
+            (members[place].1, place)
+        });
+        let mut counts: Vec<usize> = Vec::new();
+        let looks = looks.collect::<Vec<_>>().into_iter().map(|(hue, place)| {
+            counts.resize(counts.len().max(place + 1), 0);
+            let number = counts[place];
+            counts[place] += 1;
+            let colour = if hue == usize::MAX { PALETTE[GREY] } else { hues[hue % hues.len()] };
+            Look {
+                colour: tinted(colour, TINTS[number % TINTS.len()]),
+                dash: DASHES[number % DASHES.len()],
+                marker: MARKERS[number % MARKERS.len()],
+            }
+        });
+        Self(looks.collect())
+    }
+
+    /// That of the variant at this place.
+    pub(crate) fn of(&self, variant: usize) -> Look {
+        self.0.get(variant).copied().unwrap_or_else(|| alone(variant))
+    }
+}
+
+/// The look of a variant in no group.
+fn alone(variant: usize) -> Look {
     // Beyond the palette colours repeat, each time with the next dash and marker.
     let round = variant / PALETTE.len();
     Look {
@@ -62,6 +115,12 @@ pub(crate) fn look(variant: usize) -> Look {
         dash: DASHES[(variant + round) % DASHES.len()],
         marker: MARKERS[variant % MARKERS.len()],
     }
+}
+
+fn tinted(RGBColor(r, g, b): RGBColor, tint: f64) -> RGBColor {
+    let to = if tint > 0.0 { 255.0 } else { 0.0 };
+    let [r, g, b] = [r, g, b].map(|c| (f64::from(c) + tint.abs() * (to - f64::from(c))).round() as u8);
+    RGBColor(r, g, b)
 }
 
 /// Hands the bundled fonts to plotters, once per process.
@@ -74,4 +133,33 @@ pub(crate) fn register_fonts() -> Result<(), String> {
             && register_font(FAMILY, FontStyle::Bold, bold).is_ok()
     });
     if registered { Ok(()) } else { Err("the bundled fonts cannot be read".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_have_a_hue_each_and_the_rest_is_grey() {
+        let looks = Looks::of_groups(&[Some("box"), Some("box"), Some("mask"), None, None]);
+        let colours: Vec<RGBColor> = (0..5).map(|v| looks.of(v).colour).collect();
+        assert_eq!((colours[0], colours[2], colours[3]), (PALETTE[0], PALETTE[1], PALETTE[GREY]));
+        assert_eq!(colours[1], tinted(PALETTE[0], TINTS[1]));
+        assert_eq!(colours[4], tinted(PALETTE[GREY], TINTS[1]));
+        assert_eq!(tinted(RGBColor(0, 100, 200), 0.5), RGBColor(128, 178, 228));
+    }
+
+    #[test]
+    fn forty_variants_differ_in_colour_dash_or_marker() {
+        let all = |groups: &[Option<&str>]| {
+            let looks = Looks::of_groups(groups);
+            let mut seen: Vec<String> = (0..groups.len()).map(|v| format!("{:?}", looks.of(v))).collect();
+            seen.sort();
+            seen.dedup();
+            seen.len()
+        };
+        assert_eq!(all(&[None; 40]), 40);
+        let names = ["a", "b", "c", "d"].map(Some);
+        assert_eq!(all(&(0..40).map(|i| names[i / 10]).collect::<Vec<_>>()), 40);
+    }
 }
