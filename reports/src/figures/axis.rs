@@ -40,7 +40,12 @@ impl Axis {
         values: impl IntoIterator<Item = f64>,
         ticks: usize,
     ) -> Self {
-        Self::between(label, unit, (0.0, range(values).1.max(0.01)), ticks)
+        Self::between(
+            label,
+            unit,
+            (0.0, 1.05 * values.into_iter().filter(|v| v.is_finite()).fold(0.01, f64::max)),
+            ticks,
+        )
     }
 
     /// An axis of positive values: logarithmic where they differ by more than a factor of 20.
@@ -174,7 +179,10 @@ mod tests {
         assert_eq!(labels(Axis::round("", Unit::Count, [1.0, 4.0], 5)), ["1", "2", "3", "4"]);
         assert_eq!(labels(Axis::round("", Unit::Number, [0.5, 0.5], 2)), ["0.45", "0.50", "0.55"]);
         assert!(!labels(Axis::round("", Unit::Number, [], 4)).is_empty());
-        assert_eq!(labels(Axis::from_zero("", Unit::Fraction, [0.5, 0.78], 4)), ["0", "20", "40", "60", "80"]);
+        assert_eq!(
+            labels(Axis::from_zero("", Unit::Fraction, [0.5, 0.78], 4)),
+            ["0", "20", "40", "60", "80"]
+        );
     }
 
     #[test]
@@ -185,6 +193,9 @@ mod tests {
         let narrow = Axis::positive("", Unit::Seconds, [50.0, 100.0]);
         assert!((narrow.place(75.0) - 0.5).abs() < 1e-9);
         assert_eq!(labels(narrow), ["50", "60", "70", "80", "90", "100"]);
-        assert_eq!(labels(Axis::positive("", Unit::Seconds, [0.5, 2e5])), ["1", "10", "100", "1000", "10\u{2009}000", "100\u{2009}000"]);
+        assert_eq!(
+            labels(Axis::positive("", Unit::Seconds, [0.5, 2e5])),
+            ["1", "10", "100", "1000", "10\u{2009}000", "100\u{2009}000"]
+        );
     }
 }

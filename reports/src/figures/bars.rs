@@ -4,7 +4,7 @@ use super::axis::Axis;
 use super::look::{INK, Look, Marker};
 use super::panel::{BOTTOM, Panel, SMALL, Series, TOP, Tile};
 use super::pen::text_width;
-use super::sheet::{Sheet, WIDTH};
+use super::sheet::{Entry, Sheet, WIDTH};
 use super::{Draft, Material};
 use crate::stats::Stats;
 use crate::summary::{self, Key};
@@ -45,7 +45,9 @@ pub(super) fn drafts(material: &Material) -> Vec<Result<Draft, String>> {
 fn draft(material: &Material, kind: &Kind) -> Option<Draft> {
     let run = material.run;
     let has = |key: &&Key| {
-        key.metric == "accuracy" && key.noise.is_none() && key.subset.as_deref().is_some_and(|s| s.starts_with(kind.prefix))
+        key.metric == "accuracy"
+            && key.noise.is_none()
+            && key.subset.as_deref().is_some_and(|s| s.starts_with(kind.prefix))
     };
     let keys: Vec<&Key> = material.summary.keys.iter().filter(has).collect();
     let known: Vec<&String> =
@@ -122,10 +124,18 @@ fn draft(material: &Material, kind: &Kind) -> Option<Draft> {
         sheet: Sheet {
             panel_size: ((WIDTH - lead) / columns as f64, height),
             lead,
-            legend: material.legend(variants),
+            legend: material.legend(variants).into_iter().map(square).collect(),
             ..Sheet::filled(panels, columns, height)
         },
     })
+}
+
+/// Bars have no markers.
+fn square(entry: Entry) -> Entry {
+    match entry {
+        Entry::Look(look, name) => Entry::Look(Look { marker: Marker::Square, ..look }, name),
+        other => other,
+    }
 }
 
 /// The variants that are shown, in the order of the grid, and how many there are.
@@ -139,7 +149,9 @@ fn variants(material: &Material, split: &str, keys: &[&Key]) -> (Vec<usize>, usi
         })
         .collect();
     let mut ranked = measured.clone();
-    ranked.sort_by(|a, b| (Some(b.0) == run.baseline).cmp(&(Some(a.0) == run.baseline)).then(b.1.total_cmp(&a.1)));
+    ranked.sort_by(|a, b| {
+        (Some(b.0) == run.baseline).cmp(&(Some(a.0) == run.baseline)).then(b.1.total_cmp(&a.1))
+    });
     let mut chosen: Vec<usize> = ranked.into_iter().take(MOST_VARIANTS).map(|(v, _)| v).collect();
     chosen.sort_unstable();
     (chosen, measured.len())
@@ -167,7 +179,8 @@ fn fill(material: &Material, panel: &mut Panel, contents: &[Vec<Option<Stats>>],
     let pitch = (BAR * variants.len() as f64 + SPACE).max(20.0);
     let height = BAR / pitch;
     let whisker = Look { colour: INK, dash: &[], marker: Marker::Disc };
-    let mut whiskers = Series { line: 0.0, marker: 0.0, opacity: 0.75, cap: 2.0, ..Series::new(whisker, Vec::new()) };
+    let mut whiskers =
+        Series { line: 0.0, marker: 0.0, opacity: 0.75, cap: 2.0, ..Series::new(whisker, Vec::new()) };
     for (row, stats) in contents.iter().enumerate() {
         let top = -(row as f64) + 0.5 * height * variants.len() as f64;
         for (place, stats) in stats.iter().enumerate() {

@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::look::{INK, Look, Marker};
 use super::panel::{Panel, Series};
-use super::scatter::{Cloud, drawn, extent};
+use super::scatter::{Cloud, drawn};
 use super::sheet::Sheet;
 use super::{Draft, Material};
 use crate::format::plural;
@@ -31,7 +31,8 @@ pub(super) fn draft(material: &Material) -> Result<Draft, String> {
     let drawings: Vec<(Panel, Vec<usize>)> =
         shown.into_iter().filter_map(|accuracy| panel(material, &seconds, accuracy)).collect();
     let Some((_, front)) = drawings.last() else {
-        return Err("Accuracy against cost is left out: no finished trial has both an accuracy and a time.".to_owned());
+        return Err("Accuracy against cost is left out: no finished trial has both an accuracy and a time."
+            .to_owned());
     };
     let names: Vec<&str> = front.iter().map(|&v| run.variants[v].name.as_str()).collect();
     let named = if names.len() <= MOST_NAMED { names.join("; ") } else { plural(names.len(), "variant") };
@@ -58,9 +59,9 @@ pub(super) fn draft(material: &Material) -> Result<Draft, String> {
         name: "accuracy-vs-cost".to_owned(),
         title: "Accuracy against cost".to_owned(),
         caption: format!(
-            "Each small point is a trial, each large point the mean of a variant with bars of ± 1 standard deviation. Cost \
-             is the time spent in training, that of a shared warm-up included, without evaluation. The stepped line is \
-             the Pareto front of the means: nothing to its left is as accurate. On it, for {split}, cheapest first: \
+            "Each small point is a trial, each large point the mean of a variant. Cost is the time spent in training, \
+             that of a shared warm-up included, without evaluation. The stepped line is the Pareto front of the means: \
+             no mean lies above it. On it, for {split}, cheapest first: \
              {named}. Times depend on what else the machine did.{devices}"
         ),
         sheet: sheet.narrowed(),
@@ -77,18 +78,16 @@ fn panel(material: &Material, seconds: &[Option<f64>], accuracy: &Measure) -> Op
     if clouds.is_empty() {
         return None;
     }
-    let (xs, ys) = extent(&clouds);
     let longest = clouds.iter().map(|c| c.x.max).fold(0.0, f64::max);
-    // The means' bars may reach below 0, where no axis of times goes.
-    let shortest = clouds.iter().map(|c| c.x.min).fold(f64::INFINITY, f64::min);
     let (unit, factor) = match longest {
         l if l < 300.0 => ("s", 1.0),
         l if l < 4.0 * 3600.0 => ("min", 60.0),
         _ => ("h", 3600.0),
     };
     let clouds: Vec<Cloud> = clouds.into_iter().filter_map(|c| c.scaled(1.0 / factor)).collect();
-    let xs = xs.into_iter().map(|x| x.max(0.8 * shortest) / factor);
+    let xs = clouds.iter().flat_map(|c| [c.x.min, c.x.max]);
     let x = Axis::positive(&format!("training time ({unit})"), Unit::Number, xs);
+    let ys = clouds.iter().flat_map(|c| [c.y.min, c.y.max]);
     let y = Axis::round("accuracy (%)", Unit::Fraction, ys, 5);
 
     let means: Vec<(f64, f64)> = clouds.iter().map(|c| (c.x.mean, c.y.mean)).collect();
@@ -101,7 +100,7 @@ fn panel(material: &Material, seconds: &[Option<f64>], accuracy: &Measure) -> Op
         ..Series::new(look, steps(&front.iter().map(|&p| means[p]).collect::<Vec<_>>(), x.high()))
     };
     let mut series = vec![steps];
-    series.extend(drawn(material, &clouds));
+    series.extend(drawn(material, &clouds, false));
     let front = front.into_iter().map(|p| clouds[p].variant).collect();
     Some((Panel::new(accuracy.phrase.clone(), x, y, series), front))
 }

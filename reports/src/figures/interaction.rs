@@ -63,7 +63,10 @@ pub(super) fn drafts(material: &Material) -> Vec<Result<Draft, String>> {
         }
     };
     leave_out(large, &format!("an axis has more than {MOST_VALUES} values"));
-    leave_out(beyond, &format!("the report has {MOST_PAIRS} at most; `fovea table --by` makes tables of any"));
+    leave_out(
+        beyond,
+        &format!("the report has {MOST_PAIRS} at most; `fovea table --by` makes tables of any"),
+    );
     drafts
 }
 
@@ -102,10 +105,7 @@ fn draft(material: &Material, grid: &Grid, shown: &[&Measure]) -> Option<Draft> 
         name: format!("interaction-{}-{}", slug(&grid.first), slug(&grid.second)),
         title: format!("{} by {}", grid.first, grid.second),
         caption: caption(grid, &cells, shown),
-        sheet: Sheet {
-            panel_size: (width, height),
-            ..Sheet::filled(panels, across as usize, height)
-        },
+        sheet: Sheet { panel_size: (width, height), ..Sheet::filled(panels, across as usize, height) },
     })
 }
 

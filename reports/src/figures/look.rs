@@ -2,6 +2,7 @@
 
 use crate::run::Run;
 use plotters::style::{FontStyle, RGBColor, register_font};
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// Colour of text and axes; the page's text colour takes its place in inlined figures.
@@ -57,8 +58,8 @@ pub(crate) struct Look {
 /// Place of the grey in the palette, which is left to variants in no group where there are groups.
 const GREY: usize = 6;
 
-/// How much lighter (above 0) or darker variants of one group are than its colour.
-const TINTS: [f64; 3] = [0.0, 0.42, -0.42];
+/// How much lighter (above 0) or darker than a colour of the palette others of its hue are.
+const TINTS: [f64; 3] = [0.0, -0.42, 0.42];
 
 /// The looks of all variants, the same in every figure.
 #[derive(Debug)]
@@ -75,27 +76,24 @@ impl Looks {
             return Self((0..groups.len()).map(alone).collect());
         }
         let hues: Vec<RGBColor> = (0..PALETTE.len()).filter(|i| *i != GREY).map(|i| PALETTE[i]).collect();
-        let mut members: Vec<(Option<&str>, usize)> = Vec::new();
+        // Each group's colour, and how many of its variants there were.
+        let mut seen: HashMap<Option<&str>, (RGBColor, usize)> = HashMap::new();
         let mut named = 0;
         let looks = groups.iter().map(|group| {
-            let place = members.iter().position(|(name, _)| name == group).unwrap_or_else(|| {
-                members.push((*group, if group.is_some() { named } else { usize::MAX }));
-                named += usize::from(group.is_some());
-                members.len() - 1
+            let (colour, count) = seen.entry(*group).or_insert_with(|| match group {
+                None => (PALETTE[GREY], 0),
+                Some(_) => {
+                    named += 1;
+                    (hues[(named - 1) % hues.len()], 0)
+                }
             });
-            (members[place].1, place)
-        });
-        let mut counts: Vec<usize> = Vec::new();
-        let looks = looks.collect::<Vec<_>>().into_iter().map(|(hue, place)| {
-            counts.resize(counts.len().max(place + 1), 0);
-            let number = counts[place];
-            counts[place] += 1;
-            let colour = if hue == usize::MAX { PALETTE[GREY] } else { hues[hue % hues.len()] };
-            Look {
-                colour: tinted(colour, TINTS[number % TINTS.len()]),
-                dash: DASHES[number % DASHES.len()],
-                marker: MARKERS[number % MARKERS.len()],
-            }
+            let look = Look {
+                colour: tinted(*colour, TINTS[*count % TINTS.len()]),
+                dash: DASHES[*count % DASHES.len()],
+                marker: MARKERS[*count % MARKERS.len()],
+            };
+            *count += 1;
+            look
         });
         Self(looks.collect())
     }
@@ -108,10 +106,10 @@ impl Looks {
 
 /// The look of a variant in no group.
 fn alone(variant: usize) -> Look {
-    // Beyond the palette colours repeat, each time with the next dash and marker.
+    // Beyond the palette colours come again in other shades, with the next dash and marker.
     let round = variant / PALETTE.len();
     Look {
-        colour: PALETTE[variant % PALETTE.len()],
+        colour: tinted(PALETTE[variant % PALETTE.len()], TINTS[round % TINTS.len()]),
         dash: DASHES[(variant + round) % DASHES.len()],
         marker: MARKERS[variant % MARKERS.len()],
     }
@@ -159,6 +157,13 @@ mod tests {
             seen.len()
         };
         assert_eq!(all(&[None; 40]), 40);
+        // Bars have nothing but their colours.
+        let looks = Looks::of_groups(&[None; 24]);
+        let mut colours: Vec<[u8; 3]> =
+            (0..24).map(|v| looks.of(v).colour).map(|c| [c.0, c.1, c.2]).collect();
+        colours.sort_unstable();
+        colours.dedup();
+        assert_eq!(colours.len(), 24);
         let names = ["a", "b", "c", "d"].map(Some);
         assert_eq!(all(&(0..40).map(|i| names[i / 10]).collect::<Vec<_>>()), 40);
     }

@@ -14,7 +14,7 @@ const METRICS: [(&str, &str); 3] = [
 ];
 
 /// More bands than this hide each other.
-const MOST_BANDS: usize = 10;
+const MOST_BANDS: usize = 6;
 
 /// One triptych per noise kind and split.
 pub(super) fn drafts(material: &Material) -> Vec<Result<Draft, String>> {

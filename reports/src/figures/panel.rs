@@ -102,16 +102,7 @@ pub(crate) struct Panel {
 impl Panel {
     /// A panel of lines and points.
     pub(crate) fn new(title: String, x: Axis, y: Axis, series: Vec<Series>) -> Self {
-        Self {
-            title,
-            x,
-            y,
-            series,
-            tiles: Vec::new(),
-            colours: None,
-            upright_zero: false,
-            level_zero: false,
-        }
+        Self { title, x, y, series, tiles: Vec::new(), colours: None, upright_zero: false, level_zero: false }
     }
 
     /// What the labels to the left of the vertical axis take of a panel this wide.
@@ -297,7 +288,8 @@ impl Frame<'_> {
         let top = 0.5 * (self.top + self.bottom - height);
         for step in 0..STEPS {
             let edge = |s: usize| top + height * (1.0 - s as f64 / STEPS as f64);
-            let slice = [(left, edge(step + 1)), (right, edge(step + 1)), (right, edge(step)), (left, edge(step))];
+            let slice =
+                [(left, edge(step + 1)), (right, edge(step + 1)), (right, edge(step)), (left, edge(step))];
             pen.polygon(&slice, viridis((step as f64 + 0.5) / STEPS as f64).to_rgba())?;
         }
         let letters = Lettering { size: SMALL, colour: INK, bold: false, align: Align::Left };

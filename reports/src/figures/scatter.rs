@@ -38,13 +38,16 @@ fn panel(material: &Material, rfs: &Measure, accuracy: &Measure) -> Panel {
     let clouds: Vec<Cloud> = (0..material.run.variants.len())
         .filter_map(|variant| {
             let trials = &material.run.variants[variant].trials;
-            Cloud::new(variant, trials.iter().filter_map(|&t| rfs.values[t].zip(accuracy.values[t])).collect())
+            Cloud::new(
+                variant,
+                trials.iter().filter_map(|&t| rfs.values[t].zip(accuracy.values[t])).collect(),
+            )
         })
         .collect();
     let (xs, ys) = extent(&clouds);
     let x = Axis::round("RFS", Unit::Number, xs, 5);
     let y = Axis::round("accuracy (%)", Unit::Fraction, ys, 5);
-    Panel { upright_zero: true, ..Panel::new(accuracy.phrase.clone(), x, y, drawn(material, &clouds)) }
+    Panel { upright_zero: true, ..Panel::new(accuracy.phrase.clone(), x, y, drawn(material, &clouds, true)) }
 }
 
 /// The trials of a variant as points, with their means.
@@ -72,8 +75,8 @@ impl Cloud {
     }
 }
 
-/// All values that are shown, along either axis.
-pub(super) fn extent(clouds: &[Cloud]) -> (Vec<f64>, Vec<f64>) {
+/// All values that are shown, along either axis, bars included.
+fn extent(clouds: &[Cloud]) -> (Vec<f64>, Vec<f64>) {
     let along = |stats: fn(&Cloud) -> &Stats| {
         let ends = clouds.iter().map(stats).flat_map(|s| {
             let sd = s.sd.unwrap_or(0.0);
@@ -84,8 +87,8 @@ pub(super) fn extent(clouds: &[Cloud]) -> (Vec<f64>, Vec<f64>) {
     (along(|c| &c.x), along(|c| &c.y))
 }
 
-/// Small points for trials, large ones with bars for means, above all of them.
-pub(super) fn drawn(material: &Material, clouds: &[Cloud]) -> Vec<Series> {
+/// Small points for trials, large ones for means above all of them, with bars if `spread`.
+pub(super) fn drawn(material: &Material, clouds: &[Cloud], spread: bool) -> Vec<Series> {
     let trials = clouds.iter().filter(|c| c.points.len() > 1).map(|c| {
         let look = material.looks.of(c.variant);
         Series { line: 0.0, marker: 3.0, opacity: 0.55, ..Series::new(look, c.points.clone()) }
@@ -93,8 +96,9 @@ pub(super) fn drawn(material: &Material, clouds: &[Cloud]) -> Vec<Series> {
     let means = clouds.iter().map(|c| {
         let (x, y) = (c.x, c.y);
         let look = material.looks.of(c.variant);
-        let mut mean = Series { line: 0.0, marker: 6.5, cap: 0.0, ..Series::new(look, vec![(x.mean, y.mean)]) };
-        if let (Some(dx), Some(dy)) = (x.sd, y.sd) {
+        let mut mean =
+            Series { line: 0.0, marker: 6.5, cap: 0.0, ..Series::new(look, vec![(x.mean, y.mean)]) };
+        if let (true, Some(dx), Some(dy)) = (spread, x.sd, y.sd) {
             mean.level_bars.push((y.mean, x.mean - dx, x.mean + dx));
             mean.upright_bars.push((x.mean, y.mean - dy, y.mean + dy));
         }

@@ -342,10 +342,12 @@ fn figures_exist_and_decode() {
     build(&store).unwrap();
     let figures = store.report_dir().join("figures");
     for (name, size) in [
-        ("noise-gaussian", (2100, 640)),
-        ("training-curves", (2100, 1140)),
-        ("accuracy-vs-rfs", (1720, 700)),
-        ("deltas", (2100, 696)),
+        ("noise-gaussian", (1800, 620)),
+        ("training-curves", (1800, 1140)),
+        ("accuracy-vs-rfs", (1800, 700)),
+        ("accuracy-vs-cost", (1800, 700)),
+        ("deltas", (1800, 664)),
+        ("accuracy-by-class", (1170, 372)),
     ] {
         assert_eq!(image::image_dimensions(figures.join(format!("{name}.png"))).unwrap(), size, "{name}");
         let svg = fs::read_to_string(figures.join(format!("{name}.svg"))).unwrap();
@@ -355,8 +357,10 @@ fn figures_exist_and_decode() {
         );
         assert!(svg.trim_end().ends_with("</svg>"));
     }
-    let gallery = image::open(figures.join("gallery.png")).unwrap();
-    assert_eq!((gallery.width(), gallery.height()), (2 * (10 + 5 * 146), 2 * (44 + 4 * 158 + 34)));
+    for (name, rows) in [("random", 4), ("best", 1), ("median", 1), ("worst", 1)] {
+        let gallery = image::open(figures.join(format!("gallery-{name}.png"))).unwrap();
+        assert_eq!((gallery.width(), gallery.height()), (2 * (10 + 5 * 146), 2 * (44 + rows * 158 + 34)));
+    }
 }
 
 #[test]
@@ -387,7 +391,7 @@ fn the_page_stands_alone_and_says_what_was_found() {
     }
     let link = format!("href=\"../trials/{}/\"", id("ria", 2));
     assert!(page.contains(&link), "{link}");
-    assert_eq!(page.matches("<svg").count(), 4);
+    assert_eq!(page.matches("<svg").count(), 6);
     for leak in [">NaN", ">None", " NaN"] {
         assert!(!page.contains(leak), "the page shows {leak}");
     }
@@ -566,7 +570,7 @@ fn the_same_records_give_the_same_files() {
         paths.into_iter().map(|p| (p.clone(), fs::read(p).unwrap())).collect()
     };
     let (first, second) = (files(), files());
-    assert_eq!(first.len(), 20 + 2 + 9);
+    assert_eq!(first.len(), 20 + 2 + 6 * 2 + 4);
     for ((path, a), (_, b)) in first.iter().zip(&second) {
         assert!(a == b, "{} differs", path.display());
     }

@@ -22,7 +22,8 @@ pub(super) struct Grid {
 impl Grid {
     /// `None` where the axes are not crossed: no two values of one were planned with the same two of the other.
     pub(super) fn new(run: &Run, first: &str, second: &str) -> Option<Self> {
-        let planned: Vec<Vec<&str>> = run.trials.iter().map(|t| settings(&run.axes, &t.planned.axes)).collect();
+        let planned: Vec<Vec<&str>> =
+            run.trials.iter().map(|t| settings(&run.axes, &t.planned.axes)).collect();
         let place = |axis: &str| run.axes.iter().position(|a| a == axis);
         let (a, b) = (place(first)?, place(second)?);
         // Points that were added to a grid may lack an axis: an empty value is no value.
