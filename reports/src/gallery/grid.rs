@@ -16,7 +16,10 @@ use std::path::{Path, PathBuf};
 const DENSITY: u32 = 2;
 const CELL: u32 = 136;
 const GAP: u32 = 10;
+/// Above the pictures: one line of the name and the seed; and each further line of a long name.
 const HEADER: u32 = 44;
+const LINE: u32 = 15;
+const MOST_LINES: usize = 3;
 const LABEL: u32 = 22;
 const FOOTER: u32 = 34;
 /// Narrower than this the legend would not fit.
@@ -60,9 +63,10 @@ pub(super) struct Drawing {
 impl Grid<'_> {
     /// Draws all of it; what cannot be read stays white and is named.
     pub(super) fn draw(&self) -> Result<Drawing, String> {
+        let header = self.header();
         let size = (
             (GAP + (self.columns.len() as u32 + 1) * (CELL + GAP)).max(LEAST_WIDTH),
-            HEADER + self.rows.len() as u32 * (CELL + LABEL) + FOOTER,
+            header + self.rows.len() as u32 * (CELL + LABEL) + FOOTER,
         );
         let (mut problems, mut differ) = (Vec::new(), false);
         let mut canvas = RgbImage::from_pixel(size.0 * DENSITY, size.1 * DENSITY, Rgb([255; 3]));
@@ -79,11 +83,11 @@ impl Grid<'_> {
                 match &first {
                     Some(first) => differ |= first.dimensions() == own.dimensions() && *first != own,
                     None => {
-                        paste(&mut canvas, &scaled(&own), 0, row);
+                        paste(&mut canvas, &scaled(&own), corner(0, row, header));
                         first = Some(own.clone());
                     }
                 }
-                paste(&mut canvas, &overlay(&own, &heatmap), column + 1, row);
+                paste(&mut canvas, &overlay(&own, &heatmap), corner(column + 1, row, header));
             }
         }
         let (width, height) = canvas.dimensions();
@@ -98,33 +102,43 @@ impl Grid<'_> {
         let mut png = Cursor::new(Vec::new());
         canvas.write_to(&mut png, ImageFormat::Png).map_err(|e| e.to_string())?;
         let mut jpeg = Vec::new();
-        image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 88)
+        image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 80)
             .encode_image(&canvas)
             .map_err(|e| e.to_string())?;
         Ok(Drawing { png: png.into_inner(), jpeg, size, problems, differ })
+    }
+
+    fn header(&self) -> u32 {
+        let lines = self.names.iter().map(|name| wrapped(name).len()).max().unwrap_or(1);
+        HEADER + LINE * (lines as u32 - 1)
     }
 
     fn annotate<DB: DrawingBackend>(&self, pen: &Pen<DB>, size: (u32, u32)) -> Drawn {
         let cell = f64::from(CELL);
         let letters = Lettering { size: 12.0, colour: INK, bold: false, align: Align::Centre };
         let bold = Lettering { bold: true, ..letters };
-        let middle = |column: usize| f64::from(corner(column, 0).0) + 0.5 * cell;
+        let header = self.header();
+        let middle = |column: usize| f64::from(corner(column, 0, header).0) + 0.5 * cell;
         pen.text("picture", (middle(0), 15.0), bold)?;
         for (column, (name, shown)) in self.names.iter().zip(self.columns).enumerate() {
+            let lines = wrapped(name);
             // The variant's mark of the other figures, so that it is found again.
-            let name = fitted(name, 12.0, true, cell - 8.0);
-            let half = 0.5 * text_width(&name, 12.0, true);
+            let half = 0.5 * text_width(&lines[0], 12.0, true);
             let look = self.looks.of(shown.variant);
             let x = middle(column + 1);
             pen.marker((x - half - 2.0, 15.0), look.marker, 4.0, look.colour.to_rgba())?;
-            pen.text(&name, (x + 7.0, 15.0), bold)?;
+            for (number, line) in lines.iter().enumerate() {
+                let aside = if number == 0 { 7.0 } else { 0.0 };
+                pen.text(line, (x + aside, 15.0 + f64::from(LINE) * number as f64), bold)?;
+            }
             let seed = format!("seed {}", shown.trial.planned.seed);
-            pen.text(&seed, (x, 32.0), Lettering { size: 10.5, ..letters })?;
+            let below = 17.0 + f64::from(LINE) * lines.len() as f64;
+            pen.text(&seed, (x, below), Lettering { size: 10.5, ..letters })?;
         }
         let split = &self.rows[0].items[0].split;
         let splits = self.rows.iter().any(|r| r.items[0].split != *split);
         for (row, picture) in self.rows.iter().enumerate() {
-            let below = f64::from(corner(0, row).1) + cell + 10.0;
+            let below = f64::from(corner(0, row, header).1) + cell + 10.0;
             let item = picture.items[0];
             let truth = if splits { format!("{} ({})", item.label, item.split) } else { item.label.clone() };
             let truth = match picture.score {
@@ -137,7 +151,7 @@ impl Grid<'_> {
                 let (mark, colour) = if right { ("ok", OK) } else { ("wrong", WRONG) };
                 let text = fitted(&format!("{mark}: {}", item.predicted), 12.0, false, cell + 6.0);
                 pen.text(&text, (middle(column + 1), below), Lettering { colour, ..letters })?;
-                self.boxes(pen, corner(column + 1, row), shown.trial, item)?;
+                self.boxes(pen, corner(column + 1, row, header), shown.trial, item)?;
             }
         }
         legend(pen, f64::from(size.1 - FOOTER) + 0.55 * f64::from(FOOTER))
@@ -203,13 +217,30 @@ fn overlay(picture: &RgbImage, heatmap: &GrayImage) -> RgbImage {
 }
 
 /// Upper left corner of a cell, logical pixels.
-fn corner(column: usize, row: usize) -> (u32, u32) {
-    (GAP + column as u32 * (CELL + GAP), HEADER + row as u32 * (CELL + LABEL))
+fn corner(column: usize, row: usize, header: u32) -> (u32, u32) {
+    (GAP + column as u32 * (CELL + GAP), header + row as u32 * (CELL + LABEL))
 }
 
-fn paste(canvas: &mut RgbImage, cell: &RgbImage, column: usize, row: usize) {
-    let (x, y) = corner(column, row);
+fn paste(canvas: &mut RgbImage, cell: &RgbImage, (x, y): (u32, u32)) {
     imageops::replace(canvas, cell, i64::from(x * DENSITY), i64::from(y * DENSITY));
+}
+
+/// A name in lines that are no wider than a cell, broken after commas; what is too long for that is cut.
+fn wrapped(name: &str) -> Vec<String> {
+    let room = f64::from(CELL) - 8.0;
+    let fits = |text: &str| text_width(text, 12.0, true) <= room;
+    let mut lines: Vec<String> = Vec::new();
+    for part in name.split_inclusive(", ") {
+        let full = lines.len() == MOST_LINES;
+        match lines.last_mut() {
+            Some(line) if full || fits(format!("{line}{part}").trim_end()) => line.push_str(part),
+            _ => lines.push(part.to_owned()),
+        }
+    }
+    if lines.is_empty() {
+        lines.push(String::new());
+    }
+    lines.iter().map(|line| fitted(line.trim_end(), 12.0, true, room)).collect()
 }
 
 /// Size of the network input, which boxes are pixels of.
@@ -246,6 +277,18 @@ fn legend<DB: DrawingBackend>(pen: &Pen<DB>, y: f64) -> Drawn {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_names_are_broken_after_commas() {
+        crate::figures::look::register_fonts().unwrap();
+        assert_eq!(wrapped("loss=ria"), ["loss=ria"]);
+        assert_eq!(
+            wrapped("loss=iou, beta=10.0, extractor=soft"),
+            ["loss=iou,", "beta=10.0,", "extractor=soft"]
+        );
+        let long = wrapped("a=1, loss=modified-intersection-over-union, b=2, c=3, d=4");
+        assert!(long.len() == 3 && long[1].ends_with('…') && long[2] == "b=2, c=3, d=4", "{long:?}");
+    }
 
     #[test]
     fn overlay_keeps_half_of_the_picture() {

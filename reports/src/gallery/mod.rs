@@ -153,6 +153,9 @@ fn caption(pool: &Pool, kind: &str, rows: &[&Picture], differ: bool) -> String {
                 Some(seed) => format!(", from seed {seed}."),
                 None => ".".to_owned(),
             });
+            if pool.ranking.is_some() && ranked > 0 {
+                text.push_str(&format!(" The number beside a class is the {mean}."));
+            }
             if pool.ranking.is_none() {
                 text.push_str(
                     " Best, median and worst pictures are left out: too few pictures have masks, or the recorded \
