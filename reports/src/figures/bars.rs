@@ -76,7 +76,7 @@ fn draft(material: &Material, kind: &Kind) -> Option<Draft> {
     let room = names.iter().map(|n| text_width(n, SMALL, false)).fold(0.0, f64::max).min(0.3 * WIDTH).ceil();
     let contents: Vec<Vec<Vec<Option<Stats>>>> =
         splits.iter().map(|split| chosen.iter().map(|subset| stats(split, subset)).collect()).collect();
-    let ends = contents.iter().flatten().flatten().flatten().map(|s| s.mean + s.sd.unwrap_or(0.0));
+    let ends = contents.iter().flatten().flatten().flatten().map(|s| (s.mean + s.sd.unwrap_or(0.0)).min(1.0));
     let x = Axis::from_zero("accuracy (%)", Unit::Fraction, ends, 5);
     let panels: Vec<Panel> = splits
         .iter()
@@ -94,7 +94,7 @@ fn draft(material: &Material, kind: &Kind) -> Option<Draft> {
     let lead = room + 6.0;
     let height = TOP + BOTTOM + (BAR * variants.len() as f64 + SPACE).max(20.0) * names.len() as f64;
     let mut caption = format!(
-        "Accuracy within each of the {}, mean over seeds with bars of ± 1 standard deviation, in the order of {} on \
+        "Accuracy within each of the {}, mean over seeds with lines of ± 1 standard deviation (cut at 0 and 100), in the order of {} on \
          {last}.",
         kind.noun,
         baseline.map_or("the mean".to_owned(), |b| run.variants[variants[b]].name.clone()),
@@ -194,7 +194,11 @@ fn fill(material: &Material, panel: &mut Panel, contents: &[Vec<Option<Stats>>],
                 text: None,
             });
             if let Some(sd) = stats.sd {
-                whiskers.level_bars.push((0.5 * (from + to), (stats.mean - sd).max(0.0), stats.mean + sd));
+                whiskers.level_bars.push((
+                    0.5 * (from + to),
+                    (stats.mean - sd).max(0.0),
+                    (stats.mean + sd).min(1.0),
+                ));
             }
         }
     }

@@ -13,6 +13,9 @@ use fovea_records::Unit;
 /// Names take at most this share of the figure.
 const MOST_NAMES: f64 = 0.4;
 
+/// With more variants than this, their rows are closer together.
+const MANY: usize = 12;
+
 /// Differences of one number.
 struct Row {
     title: String,
@@ -51,7 +54,8 @@ pub(super) fn draft(material: &Material) -> Result<Draft, String> {
         .collect();
     let baseline = &run.variants[baseline].name;
     let lead = room + 6.0;
-    let height = TOP + BOTTOM + 12.0 + 24.0 * rows.len() as f64;
+    let pitch = if rows.len() > MANY { 16.0 } else { 24.0 };
+    let height = TOP + BOTTOM + 12.0 + pitch * rows.len() as f64;
     Ok(Draft {
         name: "deltas".to_owned(),
         title: format!("Differences to {baseline}"),

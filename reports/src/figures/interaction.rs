@@ -16,10 +16,10 @@ use fovea_records::Unit;
 /// More heat maps than this are for `fovea table`.
 const MOST_PAIRS: usize = 6;
 /// Axes with more values than this have cells without room for their number.
-const MOST_VALUES: usize = 16;
+const MOST_VALUES: usize = 12;
 
-/// Width of a cell, logical pixels.
-const CELL: (f64, f64) = (46.0, 96.0);
+/// Least and greatest width of a cell, logical pixels: a negative RFS fits into the least.
+const CELL: (f64, f64) = (54.0, 96.0);
 const CELL_HEIGHT: f64 = 40.0;
 /// What names of rows may take.
 const MOST_NAME: f64 = 170.0;

@@ -130,10 +130,12 @@ impl Panel {
             top: corner.1 + TOP,
             bottom: corner.1 + size.1 - BOTTOM,
         };
-        let room = corner.0 + size.0 - RIGHT - corner.0 - MARGIN;
-        let title = fitted(&self.title, TITLE, true, room);
-        let letters = Lettering { size: TITLE, colour: INK, bold: true, align: Align::Left };
-        let start = frame.left.min(corner.0 + size.0 - RIGHT - text_width(&title, TITLE, true));
+        let room = size.0 - RIGHT - MARGIN;
+        // A long title is smaller before it is cut.
+        let em = if text_width(&self.title, TITLE, true) > room { SMALL } else { TITLE };
+        let title = fitted(&self.title, em, true, room);
+        let letters = Lettering { size: em, colour: INK, bold: true, align: Align::Left };
+        let start = frame.left.min(corner.0 + size.0 - RIGHT - text_width(&title, em, true));
         pen.text(&title, (start, corner.1 + 16.0), letters)?;
         frame.axes(pen, corner.0, self.label_width(size.0))?;
         for tile in &self.tiles {

@@ -171,7 +171,12 @@ fn caption(pool: &Pool, kind: &str, rows: &[&Picture], differ: bool) -> String {
         caption.push_str(" Drawn as above.");
     }
     if pool.variants > pool.columns.len() {
-        caption.push_str(&format!(" {} of {} variants are shown.", pool.columns.len(), pool.variants));
+        caption.push_str(&format!(
+            " {} of {} variants are shown{}.",
+            pool.columns.len(),
+            pool.variants,
+            if pool.columns.len() == pick::MOST_VARIANTS { ", evenly over the grid" } else { "" }
+        ));
     }
     if differ {
         caption.push_str(

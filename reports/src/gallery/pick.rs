@@ -5,7 +5,7 @@ use fovea_records::GalleryItem;
 use std::collections::BTreeMap;
 
 /// More than this is for another figure.
-const MOST_VARIANTS: usize = 8;
+pub(super) const MOST_VARIANTS: usize = 8;
 /// Rows of pictures drawn at random, and of the best, the median and the worst.
 const RANDOM: usize = 6;
 const RANKED: usize = 4;
@@ -117,7 +117,7 @@ impl<'a> Pool<'a> {
 }
 
 /// The trial shown for each variant: that of the seed which most of them have, else that of its lowest. The baseline and
-/// the first others of the grid; and how many variants have a gallery.
+/// others evenly over the grid; and how many variants have a gallery.
 fn columns(run: &Run) -> (Vec<Column<'_>>, usize) {
     let with_gallery = |variant: usize| {
         run.variants[variant].trials.iter().map(|&t| &run.trials[t]).filter(|t| !t.gallery.is_empty())
@@ -137,14 +137,22 @@ fn columns(run: &Run) -> (Vec<Column<'_>>, usize) {
         })
         .collect();
     let variants = columns.len();
-    if let Some(place) = columns.iter().position(|c| Some(c.variant) == run.baseline)
-        && place >= MOST_VARIANTS
-    {
-        let baseline = columns.remove(place);
-        columns.insert(MOST_VARIANTS - 1, baseline);
-    }
-    columns.truncate(MOST_VARIANTS);
+    let baseline = columns.iter().position(|c| Some(c.variant) == run.baseline);
+    let chosen = spread(variants, baseline);
+    columns = chosen.into_iter().map(|place| columns[place]).collect();
     (columns, variants)
+}
+
+/// At most [`MOST_VARIANTS`] places below `count`, evenly spread, with one of them moved to `kept`.
+fn spread(count: usize, kept: Option<usize>) -> Vec<usize> {
+    let shown = count.min(MOST_VARIANTS);
+    let mut places: Vec<usize> = (0..shown).map(|i| i * count / shown).collect();
+    if let Some(kept) = kept
+        && let Some(nearest) = places.iter_mut().min_by_key(|place| place.abs_diff(kept))
+    {
+        *nearest = kept;
+    }
+    places
 }
 
 /// What a trial recorded of a picture.
@@ -230,6 +238,14 @@ mod tests {
             (0..scores.len()).map(|i| item(&i.to_string(), None, None, 0.0)).collect();
         let pictures = items.iter().zip(scores).map(|(i, s)| Picture { items: vec![i], score: *s }).collect();
         Pool { columns: Vec::new(), variants: 0, pictures, ranking: Some(Ranking::BoxIou) }.picks()
+    }
+
+    #[test]
+    fn of_many_variants_some_all_over_the_grid_are_shown() {
+        assert_eq!(spread(3, Some(2)), [0, 1, 2]);
+        assert_eq!(spread(40, Some(0)), [0, 5, 10, 15, 20, 25, 30, 35]);
+        assert_eq!(spread(40, Some(39)), [0, 5, 10, 15, 20, 25, 30, 39]);
+        assert_eq!(spread(0, None), [0_usize; 0]);
     }
 
     #[test]
