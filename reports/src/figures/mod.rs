@@ -131,7 +131,7 @@ pub(crate) fn draw(
             let png = sheet::png(&draft.sheet).map_err(failed)?;
             write_atomic(&dir.join(format!("{}.svg", draft.name)), sheet::on_paper(&svg).as_bytes())?;
             write_atomic(&dir.join(format!("{}.png", draft.name)), &png)?;
-            let inline_svg = sheet::inline(&svg, &draft.title);
+            let inline_svg = sheet::inline(&draft.sheet, &svg, &draft.title);
             Ok(Figure { name: draft.name, title: draft.title, caption: draft.caption, inline_svg })
         })
         .collect::<Result<_, ReportError>>()?;

@@ -175,13 +175,15 @@ pub(crate) fn on_paper(svg: &str) -> String {
     svg.replacen(">\n", ">\n<rect width=\"100%\" height=\"100%\" fill=\"#FFFFFF\"/>\n", 1)
 }
 
-/// An SVG for inlining: in the page's text colour, with a name for readers who do not see it.
-pub(crate) fn inline(svg: &str, name: &str) -> String {
+/// An SVG for inlining: in the page's text colour, with a name for readers who do not see it. Colours that stand for
+/// numbers are kept from the brightening of dark pages, so that they agree with their scale and their letters.
+pub(crate) fn inline(sheet: &Sheet, svg: &str, name: &str) -> String {
+    let kept = if sheet.panels.iter().any(|p| p.colours.is_some()) { " style=\"filter:none\"" } else { "" };
     let ink = format!("#{:02X}{:02X}{:02X}", INK.0, INK.1, INK.2);
     let name = name.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
     svg.replace(&format!("\"{ink}\""), "\"currentColor\"").replacen(
         " xmlns=\"http://www.w3.org/2000/svg\"",
-        &format!(" role=\"img\" aria-label=\"{name}\""),
+        &format!(" role=\"img\" aria-label=\"{name}\"{kept}"),
         1,
     )
 }
