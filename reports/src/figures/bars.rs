@@ -57,7 +57,7 @@ fn draft(material: &Material, kind: &Kind) -> Option<Draft> {
         _ => known.clone(),
     };
     let last = *splits.last()?;
-    let (variants, all_variants) = variants(material, last, &keys);
+    let (variants, all_variants) = variants(material, last);
     // By split, subset and variant.
     let stats = |split: &str, subset: &str| -> Vec<Option<Stats>> {
         let key = Key { subset: Some(subset.to_owned()), ..Key::clean(split, "accuracy") };
@@ -109,7 +109,7 @@ fn draft(material: &Material, kind: &Kind) -> Option<Draft> {
     }
     if variants.len() < all_variants {
         caption.push_str(&format!(
-            " {} of {all_variants} variants are shown: the baseline and those with the highest mean.",
+            " {} of {all_variants} variants are shown: the baseline and the most accurate on {last}.",
             variants.len()
         ));
     }
@@ -139,15 +139,12 @@ fn square(entry: Entry) -> Entry {
 }
 
 /// The variants that are shown, in the order of the grid, and how many there are.
-fn variants(material: &Material, split: &str, keys: &[&Key]) -> (Vec<usize>, usize) {
+fn variants(material: &Material, split: &str) -> (Vec<usize>, usize) {
     let run = material.run;
-    let measured: Vec<(usize, f64)> = (0..run.variants.len())
-        .filter_map(|v| {
-            let values = |key: &Key| summary::stats(run, v, material.summary.values(key)).map(|s| s.mean);
-            let means = keys.iter().filter(|k| k.split == *split).filter_map(|k| values(k));
-            Stats::of(means).map(|s| (v, s.mean))
-        })
-        .collect();
+    // By all pictures, so that classes and groups are shown for the same variants.
+    let values = material.summary.values(&Key::clean(split, "accuracy"));
+    let measured: Vec<(usize, f64)> =
+        (0..run.variants.len()).filter_map(|v| summary::stats(run, v, values).map(|s| (v, s.mean))).collect();
     let mut ranked = measured.clone();
     ranked.sort_by(|a, b| {
         (Some(b.0) == run.baseline).cmp(&(Some(a.0) == run.baseline)).then(b.1.total_cmp(&a.1))

@@ -59,7 +59,7 @@ pub(crate) struct Look {
 const GREY: usize = 6;
 
 /// How much lighter (above 0) or darker than a colour of the palette others of its hue are.
-const TINTS: [f64; 3] = [0.0, 0.42, -0.3];
+const TINTS: [f64; 3] = [0.0, -0.35, 0.5];
 
 /// The looks of all variants, the same in every figure.
 #[derive(Debug)]

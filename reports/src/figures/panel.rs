@@ -288,10 +288,10 @@ impl Frame<'_> {
         let (left, right) = (self.right + 12.0, self.right + 24.0);
         let height = (self.bottom - self.top).min(200.0);
         let top = 0.5 * (self.top + self.bottom - height);
-        for step in 0..STEPS {
-            let edge = |s: usize| top + height * (1.0 - s as f64 / STEPS as f64);
-            let slice =
-                [(left, edge(step + 1)), (right, edge(step + 1)), (right, edge(step)), (left, edge(step))];
+        // Each reaches down to the end, below the next, so that no seams show.
+        for step in (0..STEPS).rev() {
+            let edge = top + height * (1.0 - (step + 1) as f64 / STEPS as f64);
+            let slice = [(left, edge), (right, edge), (right, top + height), (left, top + height)];
             pen.polygon(&slice, viridis((step as f64 + 0.5) / STEPS as f64).to_rgba())?;
         }
         let letters = Lettering { size: SMALL, colour: INK, bold: false, align: Align::Left };
