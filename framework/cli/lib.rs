@@ -7,6 +7,7 @@ mod app;
 mod bench;
 mod config;
 mod data;
+mod eval;
 mod excluded;
 mod exit;
 mod experiment;
@@ -91,6 +92,8 @@ enum Command {
     Report(report::Args),
     /// Print one table of finished trials, with tests: for a paper, a README file or a data frame.
     Table(table::Args),
+    /// Measure finished trials again without training: new metrics, other noise.
+    Eval(eval::Args),
     /// Look at a data set, or write one to try things on.
     Data(data::Args),
     /// Show what a network says of pictures and where it looks: logits, Grad-CAM heatmaps, boxes.
@@ -130,6 +133,7 @@ fn dispatch(command: Command, messages: WorkerMessages, paths: &[PathBuf], regis
         Command::Gc(args) => gc::main(&args),
         Command::Report(args) => report::main(&args),
         Command::Table(args) => table::main(&args),
+        Command::Eval(args) => eval::main(&args, registry),
         Command::Data(args) => data::main(&args, registry),
         Command::Explain(args) => explain::main(&args, registry),
         Command::Localize(args) => localize::main(&args, registry),

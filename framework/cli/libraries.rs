@@ -43,6 +43,7 @@ impl Libraries {
                 None => none(),
             },
             Command::Schema
+            | Command::Eval(_)
             | Command::Explain(_)
             | Command::Localize(_)
             | Command::Export(_)

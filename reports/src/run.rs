@@ -335,10 +335,16 @@ fn read_trial(
         fatal(e);
         None
     });
-    let rows = store.read_metrics(id).unwrap_or_else(|e| {
+    let mut rows = store.read_metrics(id).unwrap_or_else(|e| {
         fatal(e);
         Vec::new()
     });
+    if let Some(done) = &done {
+        match store.read_later(id, done) {
+            Ok(later) => rows.extend(later.into_iter().map(|later| later.row)),
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
     let events = store.read_events(id).unwrap_or_else(|e| {
         problems.push(e.to_string());
         Vec::new()

@@ -18,6 +18,7 @@ pub struct OpenDevice {
 /// # Errors
 /// When CUDA is asked for and this binary or this machine has none; the text says which command mends it.
 pub fn open(request: DeviceRequest) -> Result<OpenDevice, EngineError> {
+    fovea_heap::keep_freed();
     match request {
         DeviceRequest::Cpu => Ok(cpu()),
         DeviceRequest::Auto => {

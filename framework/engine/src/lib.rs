@@ -6,6 +6,7 @@
 //! - [`objective`]: `L = alpha L_CE + beta L_expl`.
 //! - [`train`]: the training loop; [`epoch`]: the sums of an epoch in progress; [`schedule`]: learning rates; [`checkpoint`]: exact resume.
 //! - [`evaluate`]: accuracy, noise robustness, explanation metrics, gallery.
+//! - [`again`]: finished trials measured anew.
 //! - [`explain`]: any pictures through one network; [`trained`]: the network of a finished trial; [`export`]: its
 //!   weights for PyTorch.
 //! - [`localize`](mod@localize): boxes of any pictures.
@@ -17,6 +18,8 @@
 //! The engine emits events and never calls a reporter.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
+mod adam;
+pub mod again;
 pub mod bench;
 pub mod cam;
 pub mod catalog;

@@ -1,8 +1,7 @@
 //! Course of the learning rate. The main function is [`learning_rate`].
 
-use burn::optim::{
-    AdamConfig, ModuleOptimizer, SgdConfig, decay::WeightDecayConfig, momentum::MomentumConfig,
-};
+use crate::adam::FusedAdam;
+use burn::optim::{ModuleOptimizer, SgdConfig, decay::WeightDecayConfig, momentum::MomentumConfig};
 use fovea_plan::{OptimizerKind, ScheduleConfig, ScheduleKind, TrainingConfig};
 
 /// Learning rate of step `step` (from 0, over the whole training) when an epoch has `steps_per_epoch` steps.
@@ -33,12 +32,13 @@ pub fn learning_rate(training: &TrainingConfig, step: usize, steps_per_epoch: us
 #[must_use]
 pub fn optimizer(training: &TrainingConfig) -> ModuleOptimizer {
     let config = &training.optimizer;
-    let decay = (config.weight_decay > 0.0).then(|| WeightDecayConfig::new(config.weight_decay as f32));
+    let penalty = (config.weight_decay > 0.0).then_some(config.weight_decay as f32);
     match config.name {
-        OptimizerKind::Adam => AdamConfig::new().with_epsilon(1e-8).with_weight_decay(decay).init(),
+        OptimizerKind::Adam => FusedAdam::new(penalty).into(),
         OptimizerKind::Sgd => {
             let momentum = MomentumConfig::new().with_momentum(config.momentum).with_dampening(0.0);
             let momentum = (config.momentum > 0.0).then_some(momentum);
+            let decay = penalty.map(WeightDecayConfig::new);
             SgdConfig::new().with_momentum(momentum).with_weight_decay(decay).init()
         }
     }

@@ -6,14 +6,15 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 impl RunStore {
-    /// One number for all that a report is made of: the plan, the journal, and of every trial the DONE marker, which
-    /// has the hashes of its artefacts, or the events of one that is not done. It is equal as long as they are.
+    /// One number for all that a report is made of: the plan, the journal, the verdicts, and of every trial the DONE marker,
+    /// which has the hashes of its artefacts, or the events of one that is not done, and what was measured later. It is
+    /// equal as long as they are.
     ///
     /// # Errors
     /// When one of them exists and cannot be read.
     pub fn digest(&self) -> Result<String, StoreError> {
         let mut hasher = blake3::Hasher::new();
-        for name in ["plan.json", "journal.jsonl"] {
+        for name in ["plan.json", "journal.jsonl", crate::verdict::FILE] {
             add(&mut hasher, &self.root().join(name))?;
         }
         let entries = fs::read_dir(self.root().join("trials")).into_iter().flatten().flatten();
@@ -23,6 +24,11 @@ impl RunStore {
             hasher.update(folder.file_name().unwrap_or_default().as_encoded_bytes());
             if !add(&mut hasher, &folder.join("DONE.json"))? {
                 add(&mut hasher, &folder.join("events.jsonl"))?;
+            }
+            if let Some(id) = folder.file_name() {
+                let mut later = id.to_owned();
+                later.push(".jsonl");
+                add(&mut hasher, &self.root().join("evals").join(later))?;
             }
         }
         Ok(hasher.finalize().to_hex().to_string())

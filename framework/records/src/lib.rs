@@ -3,11 +3,15 @@
 //! - [`id`]: [`TrialId`], the content address of a trial.
 //! - [`metrics`]: [`MetricRow`] and the declaration of every metric (label, unit, direction).
 //! - [`event`]: [`TrialEvent`], what a worker says while it computes; [`JournalEntry`], what the orchestrator did.
+//! - [`provenance`]: [`Provenance`], what a trial's numbers rest on besides its configuration.
+//! - [`trace`]: [`TraceLine`], what training computed on its way.
+//! - [`verdict`]: [`Verdict`], what came of checking a trial.
 //! - [`predictions`]: per-picture outputs, so that a new metric needs no training.
 //! - [`progress`]: [`TaskProgress`], how far a task is, for whoever watches.
 //! - [`prune`]: when training is given up early, and why it was.
 //! - [`attempts`]: [`AttemptLog`](attempts::AttemptLog), what a worker wrote to stderr, a file an attempt.
 //! - [`overview`]: [`Overview`](overview::Overview), how far a run is, from its files alone.
+//! - [`later`]: [`LaterRow`], what was measured after a trial had ended.
 //! - [`lookup`]: [`find_trial`], a finished trial from what a user types; [`locate_trial`], any.
 //! - `digest`: [`RunStore::digest`], whether records are still what they were.
 //! - [`disk`]: [`Usage`], how much is below a folder, and since when.
@@ -21,21 +25,29 @@ mod digest;
 pub mod disk;
 pub mod event;
 pub mod id;
+pub mod later;
 pub mod lookup;
 pub mod metrics;
 pub mod overview;
 pub mod predictions;
 pub mod progress;
+pub mod provenance;
 pub mod prune;
 pub mod store;
 pub mod task;
+pub mod trace;
+pub mod verdict;
 
 pub use disk::Usage;
 pub use event::{EpochSummary, JournalEntry, LoggedEvent, TrialEvent, now};
 pub use id::{StageId, TrialId};
+pub use later::LaterRow;
 pub use lookup::{LookupError, find_trial, locate_trial};
 pub use metrics::{Direction, MetricDef, MetricRow, Unit};
 pub use predictions::{GalleryItem, PredictionRecord, Region};
 pub use progress::{Phase, TaskProgress};
+pub use provenance::Provenance;
 pub use store::{Done, PlannedTrial, Reference, RunLock, RunPlan, RunStore, StoreError, TrialOutcome};
 pub use task::{PluginFile, TaskKind, TaskPlugins, WorkerTask};
+pub use trace::TraceLine;
+pub use verdict::{Finding, Verdict};

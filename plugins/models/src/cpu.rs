@@ -2,8 +2,9 @@
 
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{DispatchDevice, Flex};
+use burn::backend::{DispatchDevice, Flex, TensorMetadata};
 use burn::tensor::{DType, Shape, Tensor, TensorData};
+use rayon::prelude::*;
 
 /// Whether a tensor is one that these operations are written for: `f32` on the CPU.
 pub(crate) fn holds<const D: usize>(tensor: &Tensor<D>) -> bool {
@@ -15,6 +16,40 @@ pub(crate) fn holds<const D: usize>(tensor: &Tensor<D>) -> bool {
         _ => false,
     };
     here && tensor.dtype() == DType::F32
+}
+
+/// The same, and no gradients are kept of it.
+pub(crate) fn holds_without_gradients<const D: usize>(tensor: &Tensor<D>) -> bool {
+    matches!(tensor.device().as_dispatch(), DispatchDevice::Flex(_)) && tensor.dtype() == DType::F32
+}
+
+/// Changes every run of `length` elements of a tensor by `change`, which is given the run's number, too; in place where
+/// nobody else has the tensor. One task takes at least `least` runs.
+pub(crate) fn change_runs(
+    mut tensor: FloatTensor<Flex>,
+    length: usize,
+    least: usize,
+    change: impl Fn(usize, &mut [f32]) + Sync + Send,
+) -> FloatTensor<Flex> {
+    let shape = tensor.shape();
+    let whole = tensor.as_slice::<f32>().is_some_and(|values| values.len() == tensor.storage::<f32>().len());
+    if whole && let Some(own) = tensor.try_storage_mut::<f32>() {
+        own.par_chunks_mut(length)
+            .with_min_len(least)
+            .enumerate()
+            .for_each(|(run, values)| change(run, values));
+        return tensor;
+    }
+    let out = values(&tensor, |values| {
+        let mut out = vec![0.0; values.len()];
+        let runs = out.par_chunks_mut(length).zip(values.par_chunks(length)).with_min_len(least);
+        runs.enumerate().for_each(|(run, (out, values))| {
+            out.copy_from_slice(values);
+            change(run, out);
+        });
+        out
+    });
+    self::tensor(out, shape)
 }
 
 /// A tensor of these values.

@@ -5,7 +5,7 @@
 
 use crate::conv::conv2d;
 use crate::init::{Fill, Scope};
-use crate::norm::batch_norm;
+use crate::norm::{batch_norm, scale_and_shift};
 use crate::relu::relu;
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
@@ -110,7 +110,7 @@ impl BatchNorm2d {
     /// - `input` and output: `[N, channels, H, W]`
     #[must_use]
     pub fn forward(&self, input: Tensor<4>, mode: Mode) -> Tensor<4> {
-        let [n, channels, h, w] = input.dims();
+        let [n, _, h, w] = input.dims();
         match mode {
             Mode::Train => {
                 let batch = batch_norm(input, self.weight.val(), self.bias.val(), EPSILON);
@@ -124,8 +124,7 @@ impl BatchNorm2d {
             Mode::Eval => {
                 let scale = self.weight.val() / (self.running_var.value() + EPSILON).sqrt();
                 let shift = self.bias.val() - self.running_mean.value() * scale.clone();
-                let shape = [1, channels, 1, 1];
-                input * scale.reshape(shape) + shift.reshape(shape)
+                scale_and_shift(input, scale, shift)
             }
         }
     }

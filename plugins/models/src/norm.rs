@@ -48,6 +48,47 @@ pub fn batch_norm(input: Tensor<4>, weight: Tensor<1>, bias: Tensor<1>, epsilon:
     }
 }
 
+/// `input * scale + shift`, by channel.
+///
+/// # Shapes
+/// - `input` and output: `[N, C, H, W]`
+/// - `scale`, `shift`: `[C]`
+#[must_use]
+pub fn scale_and_shift(input: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>) -> Tensor<4> {
+    let full = input.shape().num_elements() > 0;
+    let here = cpu::holds_without_gradients::<4>;
+    if full && here(&input) && cpu::holds(&scale) && cpu::holds(&shift) {
+        let affine = Tensor::stack::<2>(vec![scale, shift], 0);
+        Tensor::from_dispatch(Dispatch::affine(input.into_dispatch(), affine.into_dispatch()))
+    } else {
+        let shape = [1, input.dims()[1], 1, 1];
+        input * scale.reshape(shape) + shift.reshape(shape)
+    }
+}
+
+/// What a backend adds for what needs no gradients.
+#[backend_extension(Flex)]
+pub(crate) trait AffineBackend: Backend {
+    /// The input times and plus the rows of `affine`, `[2, C]`, by channel.
+    fn affine(input: FloatTensor<Self>, affine: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+impl AffineBackend for Flex {
+    fn affine(input: FloatTensor<Self>, affine: FloatTensor<Self>) -> FloatTensor<Self> {
+        let [_, channels, height, width] = input.shape().dims();
+        let rows = values(&affine, <[f32]>::to_vec);
+        cpu::change_runs(input, height * width, ROWS, |run, values| {
+            let channel = run % channels;
+            let (scale, shift) = (rows[channel], rows[channels + channel]);
+            wide(|| {
+                for x in values {
+                    *x = *x * scale + shift;
+                }
+            });
+        })
+    }
+}
+
 /// What a backend adds.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait NormBackend: Backend {

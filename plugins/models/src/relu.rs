@@ -1,6 +1,6 @@
 //! The rectifier, on the CPU in one pass each way.
 
-use crate::cpu::{self, tensor, values, wide};
+use crate::cpu::{self, change_runs, tensor, values, wide};
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
@@ -31,19 +31,14 @@ pub(crate) trait RectifierBackend: Backend {
 
 impl RectifierBackend for Flex {
     fn rectify(input: FloatTensor<Self>) -> FloatTensor<Self> {
-        let out = values(&input, |input| {
-            let mut out = vec![0.0; input.len()];
-            out.par_chunks_mut(CHUNK).zip(input.par_chunks(CHUNK)).for_each(|(out, input)| {
-                wide(|| {
-                    for (out, x) in out.iter_mut().zip(input) {
-                        // Not `max`, which would hide what is not a number.
-                        *out = if *x <= 0.0 { 0.0 } else { *x };
-                    }
-                });
+        change_runs(input, CHUNK, 1, |_, values| {
+            wide(|| {
+                for x in values {
+                    // Not `max`, which would hide what is not a number.
+                    *x = if *x <= 0.0 { 0.0 } else { *x };
+                }
             });
-            out
-        });
-        tensor(out, input.shape())
+        })
     }
 }
 

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use burn::tensor::{Device, Distribution, Tensor, activation, module};
-use fovea_models::{layers::EPSILON, norm::batch_norm, relu::relu};
+use fovea_models::norm::{batch_norm, scale_and_shift};
+use fovea_models::{layers::EPSILON, relu::relu};
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_to_vec().unwrap()
@@ -98,4 +99,42 @@ fn the_rectifier_is_burns() {
     let strange = relu(Tensor::<1>::from_floats([f32::NAN, -1.0, 2.0], &Device::flex()));
     let strange = values(strange);
     assert!(strange[0].is_nan() && strange[1..] == [0.0, 2.0]);
+}
+
+#[test]
+fn scaling_has_the_bits_of_burns_with_and_without_gradients() {
+    let plain = Device::flex();
+    plain.seed(3);
+    for shape in [[1, 3, 2, 2], [5, 7, 9, 3], [32, 16, 8, 8]] {
+        let [n, c, h, w] = shape;
+        let input = random([n, c, w, h], 0.5, &plain).swap_dims(2, 3);
+        let (scale, shift) = (random([c], 1.0, &plain), random([c], 0.0, &plain));
+        let by_hand =
+            values(input.clone() * scale.clone().reshape([1, c, 1, 1]) + shift.clone().reshape([1, c, 1, 1]));
+        assert_eq!(values(scale_and_shift(input.clone(), scale.clone(), shift.clone())), by_hand);
+        let tracked = |t: Tensor<1>| Tensor::<1>::from_data(t.into_data(), &plain.clone().autodiff());
+        let input = Tensor::<4>::from_data(input.into_data(), &plain.clone().autodiff()).require_grad();
+        let out = scale_and_shift(input.clone(), tracked(scale.clone()), tracked(shift));
+        let gradients = out.clone().sum().backward();
+        assert_eq!(values(out), by_hand);
+        let gradient = values(input.grad(&gradients).unwrap());
+        let scale = values(scale);
+        assert!(gradient.iter().enumerate().all(|(i, g)| *g == scale[i / (h * w) % c]));
+    }
+}
+
+#[test]
+fn a_tensor_that_others_hold_is_not_changed_in_place() {
+    let device = Device::flex();
+    device.seed(4);
+    let input = random([4, 3, 5, 5], 0.0, &device);
+    let before = values(input.clone());
+    let rectified = values(relu(input.clone()));
+    let scaled = scale_and_shift(input.clone(), random([3], 2.0, &device), random([3], 1.0, &device));
+    assert_ne!(values(scaled), before);
+    assert_eq!(values(input.clone()), before);
+    // Nobody else holds it now; a part of it is another's all the same.
+    let part = input.clone().narrow(0, 1, 2);
+    assert_eq!(values(relu(part)), rectified[75..225]);
+    assert_eq!(values(relu(input)), rectified);
 }

@@ -5,12 +5,14 @@
 //! - [`saliency`]: how a heatmap agrees with a mask.
 //! - [`explain`]: heatmaps of a split against its masks.
 //! - [`gallery`]: pictures for the report.
+//! - [`later`]: metrics that can be had of a finished trial.
 //!
 //! The main type is [`Evaluator`].
 
 pub mod accuracy;
 pub mod explain;
 pub mod gallery;
+pub mod later;
 pub mod noise;
 pub mod saliency;
 
