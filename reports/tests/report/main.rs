@@ -440,7 +440,7 @@ fn costs_and_classes_are_told_in_words_too() {
     for words in [
         // 40 s and 82 %; dearer ones are less accurate on test, and more so on test-unbiased.
         "On it, for accuracy on test-unbiased, cheapest first: loss=none; loss=iou; loss=modified-iou; loss=ria.",
-        "Accuracy within each of the classes, mean over seeds with bars of ± 1 standard deviation, in the order of loss=none on test.",
+        "Accuracy within each of the classes, mean over seeds with lines of ± 1 standard deviation (cut at 0 and 100), in the order of loss=none on test.",
         "The 1 of 4 pictures with the highest IoU of Grad-CAM box and object, mean over the variants shown",
         "4 pictures of 4 that every variant shown has recorded",
         "All columns show the same pictures, from seed 0.",
