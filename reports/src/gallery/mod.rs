@@ -58,6 +58,8 @@ pub(crate) fn draw(
     run: &Run,
     problems: &mut Vec<String>,
 ) -> Result<Vec<Gallery>, ReportError> {
+    // Reports of earlier versions had one gallery; beside these it would be taken for one of them. It may not be there.
+    let _ = std::fs::remove_file(store.report_dir().join("figures").join("gallery.png"));
     let Some(pool) = Pool::new(run) else { return Ok(Vec::new()) };
     let failed = |message: String| ReportError::Figure { name: "gallery".to_owned(), message };
     register_fonts().map_err(failed)?;
@@ -130,7 +132,8 @@ fn caption(pool: &Pool, kind: &str, rows: &[&Picture], differ: bool) -> String {
     let range = || {
         let scores = rows.iter().filter_map(|p| p.score);
         let (low, high) = scores.fold((f64::INFINITY, 0.0_f64), |(l, h), s| (l.min(s), h.max(s)));
-        format!("{low:.2} to {high:.2}")
+        let (low, high) = (format!("{low:.2}"), format!("{high:.2}"));
+        if low == high { low } else { format!("{low} to {high}") }
     };
     let ranked = pool.ranked();
     let count = rows.len();
