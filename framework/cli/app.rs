@@ -66,7 +66,7 @@ impl App {
         };
         usable
             .and_then(|()| log::init(cli.verbose))
-            .and_then(|messages| dispatch(cli.command, messages, &cli.plugin_path, &self.registry))
+            .and_then(|messages| dispatch(cli, messages, &self.registry))
             .unwrap_or_else(|failure| {
                 eprintln!("{}", failure.message);
                 failure.exit

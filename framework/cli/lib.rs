@@ -5,6 +5,7 @@
 
 mod app;
 mod bench;
+mod build_info;
 mod config;
 mod data;
 mod eval;
@@ -29,6 +30,7 @@ mod plugin;
 mod plugin_check;
 mod plugin_new;
 mod progress;
+mod provenance;
 mod report;
 mod run;
 mod schema;
@@ -118,8 +120,9 @@ enum Command {
     PluginCheckOne { request: String },
 }
 
-fn dispatch(command: Command, messages: WorkerMessages, paths: &[PathBuf], registry: &Registry) -> Outcome {
-    let libraries = Libraries::of(&command, paths, registry)?;
+fn dispatch(cli: Cli, messages: WorkerMessages, registry: &Registry) -> Outcome {
+    let Cli { verbose, plugin_path: paths, command } = cli;
+    let libraries = Libraries::of(&command, &paths, registry)?;
     let registry = &libraries.registry;
     match command {
         Command::Run(args) => run::main(&args, messages, &libraries),
@@ -129,7 +132,7 @@ fn dispatch(command: Command, messages: WorkerMessages, paths: &[PathBuf], regis
         Command::Config(args) => config::main(&args, registry),
         Command::Schema => schema::main(registry),
         Command::Ls(args) => ls::main(&args),
-        Command::Show(args) => show::main(&args),
+        Command::Show(args) => show::main(&args, verbose > 0),
         Command::Gc(args) => gc::main(&args),
         Command::Report(args) => report::main(&args),
         Command::Table(args) => table::main(&args),

@@ -74,7 +74,7 @@ pub(crate) fn event(event: &TrialEvent) -> Option<String> {
         TrialEvent::Failed { message } => format!("FAILED: {message}"),
         TrialEvent::Panicked { message } => format!("PANICKED: {message}"),
         TrialEvent::Stopped => "interrupted and saved".to_owned(),
-        TrialEvent::Finished { train_seconds, eval_seconds } => {
+        TrialEvent::Finished { train_seconds, eval_seconds, .. } => {
             format!("finished: {} of training, {} of evaluation", clock(*train_seconds), clock(*eval_seconds))
         }
         TrialEvent::Localizing { .. } | TrialEvent::Step { .. } | TrialEvent::Evaluating { .. } => {

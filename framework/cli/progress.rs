@@ -95,6 +95,7 @@ impl Progress {
                 }
             }
             Update::Admission { message } => self.line(message),
+            Update::Warning { message } => self.line(&format!("warning: {message}")),
             Update::TaskStarted { task, attempt } => self.begins(task, *attempt),
             Update::Event { task, event } => self.event(&task.id, event),
             Update::TaskCrashed { task, message, retry_in } => {

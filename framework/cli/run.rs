@@ -5,7 +5,7 @@ use crate::experiment::Experiment;
 use crate::libraries::Libraries;
 use crate::progress::{Detail, Progress};
 use crate::signals::stop_on_signals;
-use crate::{Failure, Outcome, plan, report};
+use crate::{Failure, Outcome, build_info, plan, report};
 use fovea_orchestrator::memory::NvidiaSmi;
 use fovea_orchestrator::{
     OrchestratorError, RunOptions, RunSummary, Selection, Shard, Sharing, WorkerMessages,
@@ -60,6 +60,8 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages, libraries: &Libraries)
         binary,
         base_dir: plan::base_dir(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        program: build_info::program(),
+        command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
         selection,
         jobs: args.jobs.map(usize::from),
         fail_fast: args.fail_fast,

@@ -1,8 +1,8 @@
-//! `fovea show TRIAL`: all there is to know of one trial.
+//! `fovea show TRIAL`: all there is to know of one trial; with `-v` everything that it rests on, too.
 
 use crate::exit::Exit;
 use crate::words::{bytes, date, duration, percent, plural, print, table};
-use crate::{Failure, Outcome};
+use crate::{Failure, Outcome, provenance};
 use fovea_orchestrator::dossier::{self, Dossier};
 use fovea_records::locate_trial;
 use std::fmt::Write as _;
@@ -24,18 +24,18 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(crate) fn main(args: &Args) -> Outcome {
+pub(crate) fn main(args: &Args, verbose: bool) -> Outcome {
     let dir = locate_trial(&args.trial, None)?;
     let dossier = dossier::open(&dir).map_err(|e| Failure::new(Exit::Files, e))?;
     if args.json {
         print(&format!("{:#}\n", serde_json::json!(dossier)));
     } else {
-        print(&text(&dossier, args.brief));
+        print(&text(&dossier, args.brief, verbose));
     }
     Ok(Exit::Success)
 }
 
-fn text(dossier: &Dossier, brief: bool) -> String {
+fn text(dossier: &Dossier, brief: bool, verbose: bool) -> String {
     let Dossier { dir, variant, standing, past, done, accuracy, values, artefacts, .. } = dossier;
     let mut text = format!("trial {}\n", dir.display());
     let mut line = |key: &str, value: String| {
@@ -57,6 +57,9 @@ fn text(dossier: &Dossier, brief: bool) -> String {
     if let Some(done) = done {
         let (train, eval) = (duration(done.train_seconds), duration(done.eval_seconds));
         line("spent", format!("{train} training, {eval} evaluating"));
+        if let Some(peak) = done.peak_memory {
+            line("memory", format!("{} at most", bytes(peak)));
+        }
         line("device", format!("{}, fovea {}", done.device, done.version));
     }
     for (split, value) in accuracy {
@@ -75,6 +78,7 @@ fn text(dossier: &Dossier, brief: bool) -> String {
     if !dossier.origins_known {
         text += "  (the plan that says where values came from is gone)\n";
     }
+    text += &provenance::text(&dossier.provenance, verbose);
     if !artefacts.is_empty() {
         let _ = writeln!(text, "\n{}:", plural(artefacts.len(), "artefact"));
         let rows = artefacts.iter().map(|artefact| {

@@ -3,18 +3,29 @@
 use crate::stats::Stats;
 use fovea_records::Unit;
 
-/// A value without its unit.
+/// A value without its unit, but for bytes, whose unit depends on how many they are.
 pub(crate) fn value(unit: Unit, value: f64) -> String {
     let text = match unit {
         Unit::Fraction => format!("{:.1}", 100.0 * value),
         Unit::Number => format!("{value:.3}"),
         Unit::PerSecond | Unit::Seconds => format!("{value:.1}"),
         Unit::Count => format!("{value:.0}"),
+        Unit::Bytes => bytes(value),
     };
     // A rounded negative zero would look like a finding.
     match text.strip_prefix('-') {
         Some(rest) if rest.chars().all(|c| matches!(c, '0' | '.')) => rest.to_owned(),
         _ => text,
+    }
+}
+
+/// `512.0 MiB`, `1.5 GiB`.
+fn bytes(bytes: f64) -> String {
+    let mebibytes = bytes / 1_048_576.0;
+    if mebibytes.abs() < 1023.95 {
+        format!("{mebibytes:.1} MiB")
+    } else {
+        format!("{:.1} GiB", mebibytes / 1024.0)
     }
 }
 
@@ -92,6 +103,8 @@ mod tests {
         assert_eq!(value(Unit::Fraction, 0.8125), "81.2");
         assert_eq!(difference(Unit::Number, 0.0312), "+0.031");
         assert_eq!(difference(Unit::Number, -0.0002), "0.000");
+        assert_eq!(value(Unit::Bytes, f64::from(300 << 20)), "300.0 MiB");
+        assert_eq!(difference(Unit::Bytes, 1536.0 * 1_048_576.0), "+1.5 GiB");
         assert_eq!(minus(&difference(Unit::Fraction, -0.01)), "\u{2212}1.0");
         assert_eq!([0.0004, 0.0123, 0.5, 1.0].map(p_value), ["p < 0.001", "p = 0.012", "p = 0.50", "p = 1"]);
         assert_eq!(plural(1, "seed") + " " + &plural(2, "seed"), "1 seed 2 seeds");

@@ -89,6 +89,7 @@ pub(crate) fn write(store: &RunStore, contents: &Contents) -> Result<PathBuf, Re
                 Unit::PerSecond => "per second",
                 Unit::Seconds => "seconds",
                 Unit::Count => "count",
+                Unit::Bytes => "bytes, shown in MiB or GiB",
             };
             let better = match d.direction {
                 fovea_records::Direction::Higher => "higher is better",

@@ -33,8 +33,8 @@ impl Ord for Level {
     }
 }
 
-/// Metrics made of times: of training, and its speed.
-const COSTS: [&str; 2] = ["seconds", "images-per-second"];
+/// Metrics of what was spent: time of training, its speed, memory.
+const COSTS: [&str; 3] = ["seconds", "images-per-second", "peak-memory"];
 
 /// What a number of the final evaluation is a number of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -104,6 +104,7 @@ impl Summary {
             let cost = [
                 (COSTS[0], trial.done.as_ref().map(|d| d.train_seconds)),
                 (COSTS[1], trial.images_per_second),
+                (COSTS[2], trial.done.as_ref().and_then(|d| d.peak_memory).map(|bytes| bytes as f64)),
             ];
             let cost = cost.into_iter().filter_map(|(m, v)| Some(MetricRow::new("train", m, v?, 0)));
             let measured = trial.rows.iter().filter(|r| r.epoch.is_none()).cloned();

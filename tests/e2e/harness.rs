@@ -129,12 +129,13 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
     }
 }
 
-/// The parts of a trial that equal trials have in common, bit for bit: weights, metrics, predictions, gallery.
+/// The parts of a trial that equal trials have in common, bit for bit: weights, metrics, predictions, trace, gallery.
 pub(crate) fn bits(store: &RunStore, variant: &str, seed: u64) -> BTreeMap<String, String> {
     let plan = store.read_plan().unwrap();
     let trial = plan.trials.iter().find(|t| t.variant == variant && t.seed == seed).unwrap();
     let Done { artefacts, .. } = store.done(&trial.id).unwrap().expect("the trial is done");
-    artefacts.into_iter().filter(|(name, _)| name != "events.jsonl" && name != "trial.toml").collect()
+    let told = ["events.jsonl", "trial.toml", "provenance.jsonl"];
+    artefacts.into_iter().filter(|(name, _)| !told.contains(&name.as_str())).collect()
 }
 
 /// What a run comes to, file by file: every table, and metrics and predictions of every trial; without wall-clock times.

@@ -19,6 +19,7 @@ mod orphans;
 mod plugin_check;
 mod plugin_new;
 mod plugins;
+mod provenance;
 mod resume;
 mod running;
 mod sharing;

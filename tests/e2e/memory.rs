@@ -66,6 +66,7 @@ fn a_device_has_as_many_workers_as_the_first_ones_memory_allows() {
     let asked = fs::read_to_string(workspace.path().join("asked")).unwrap();
     assert!(asked.lines().all(|line| line.starts_with("-i 5 --query-")), "{asked}");
     assert_eq!(together(&workspace.run("three")), (3, 3));
+    assert_eq!(asked.lines().filter(|line| line.contains("--query-gpu=name,driver_version")).count(), 1);
 
     let said = run("one", "4600", "4", "seed");
     assert_eq!(together(&workspace.run("one")), (1, 1), "{said}");

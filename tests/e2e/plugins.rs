@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Compiles `tests/fixtures/plugins/SOURCE.c` to a file of the workspace, which appears whole.
-fn compile(workspace: &Workspace, source: &str, flags: &[&str], to: &str) -> PathBuf {
+pub(crate) fn compile(workspace: &Workspace, source: &str, flags: &[&str], to: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (out, partial) = (workspace.path().join(to), workspace.path().join("partial"));
     std::fs::create_dir_all(out.parent().unwrap()).unwrap();

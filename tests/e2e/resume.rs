@@ -36,5 +36,10 @@ fn a_run_killed_in_the_middle_ends_with_the_bits_of_one_that_was_not() {
     assert!(plan.contains("interrupted"), "{plan}");
     let again = workspace.fovea(&args).ok();
     assert!(again.stderr.contains("(checkpoint)"), "it must go on, not begin again: {}", again.stderr);
-    assert_eq!(bits(&killed, "small", 0), bits(&workspace.run("whole"), "small", 0));
+    let whole = bits(&workspace.run("whole"), "small", 0);
+    assert!(whole.contains_key("trace.jsonl"));
+    assert_eq!(bits(&killed, "small", 0), whole);
+    let from: Vec<usize> =
+        killed.read_provenance(&trial).unwrap().iter().map(|line| line.from_epoch).collect();
+    assert!(from.len() == 2 && from[0] == 0 && from[1] >= 2, "both processes are recorded: {from:?}");
 }

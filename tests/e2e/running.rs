@@ -18,9 +18,17 @@ fn signal(pid: u32, signal: Signal) {
 /// The process id of a run's worker other than `known`, if there is one.
 fn worker_of(run: &Child, known: Option<u32>) -> Option<u32> {
     let threads = fs::read_dir(format!("/proc/{}/task", run.id())).ok()?;
+    // A run asks git about its source, too.
+    let is_worker = |pid: &u32| {
+        let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        command.split(|byte| *byte == 0).any(|word| word == b"worker")
+    };
     threads.flatten().find_map(|thread| {
         let children = fs::read_to_string(thread.path().join("children")).ok()?;
-        children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(|pid| Some(*pid) != known)
+        children
+            .split_whitespace()
+            .filter_map(|pid| pid.parse().ok())
+            .find(|pid| Some(*pid) != known && is_worker(pid))
     })
 }
 
@@ -60,6 +68,8 @@ fn a_run_stopped_by_ctrl_c_goes_on_in_the_middle_of_an_epoch_with_the_same_bits(
     assert!(plan.contains("interrupted"), "{plan}");
     workspace.fovea(&args("run.dir=runs/cut")).ok();
     assert_eq!(bits(&cut, "small", 0), bits(&workspace.run("whole"), "small", 0));
+    let lines = cut.read_provenance(&cut.read_plan().unwrap().trials[0].id).unwrap();
+    assert!(lines.iter().any(|line| line.from_step > 0), "it went on within an epoch");
 }
 
 #[test]

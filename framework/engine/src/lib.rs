@@ -12,6 +12,8 @@
 //! - [`localize`](mod@localize): boxes of any pictures.
 //! - [`catalog`]: the registry as the plan sees it.
 //! - [`device`]: from a request to a device.
+//! - `provenance`: what a trial rests on beside its configuration; `digest`: hashes for its trace;
+//!   `memory`: how much it took.
 //! - [`worker`]: the loop of a worker process.
 //! - [`mod@bench`]: how fast a training step is; [`probe`]: one of a trial that is planned.
 //!
@@ -26,14 +28,17 @@ pub mod catalog;
 pub mod checkpoint;
 pub mod data;
 pub mod device;
+mod digest;
 pub mod epoch;
 pub mod error;
 pub mod evaluate;
 pub mod explain;
 pub mod export;
 pub mod localize;
+mod memory;
 pub mod objective;
 pub mod probe;
+mod provenance;
 pub mod schedule;
 pub mod train;
 pub mod trained;

@@ -1,7 +1,8 @@
 //! The training loop. The main type is [`Trainer`].
 
 use crate::checkpoint::{Checkpoint, Progress};
-use crate::data::loader::{Batch, TrainLoader};
+use crate::data::loader::{Batch, Prepared, TrainLoader};
+use crate::digest;
 use crate::epoch::{EpochEnd, PartialEpoch};
 use crate::objective::{Objective, cross_entropy, label_tensor, network_input};
 use crate::schedule::learning_rate;
@@ -10,7 +11,8 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor, TensorData};
 use fovea_api::{DynClassifier, Key, LossInputs, Mode, PluginError};
 use fovea_plan::TrialConfig;
-use fovea_records::{EpochSummary, MetricRow, TrialEvent};
+use fovea_records::trace::TraceWriter;
+use fovea_records::{EpochSummary, MetricRow, TraceLine, TrialEvent};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -29,6 +31,8 @@ pub struct Trainer<'a> {
     pub progress: Progress,
     /// Autodiff device.
     pub device: Device,
+    /// What it computed so far.
+    pub trace: TraceWriter,
     /// Where events go.
     pub emit: Emit<'a>,
     /// Set when training is to stop after the step in progress.
@@ -154,6 +158,11 @@ impl Trainer<'_> {
         while self.progress.epoch < until {
             let epoch = self.progress.epoch;
             let active = objective.filter(|_| epoch >= self.config.training.warmup_epochs);
+            // Nobody looks at targets without an objective; and a warm-up is to be the same whether it is shared or not.
+            let loader = match active {
+                Some(_) => loader,
+                None => TrainLoader { targets: None, with_masks: false, ..loader },
+            };
             let done = self.progress.partial.step;
             let started = Instant::now();
             let summary = std::thread::scope(|scope| {
@@ -164,7 +173,7 @@ impl Trainer<'_> {
                 self.progress.partial.seconds += started.elapsed().as_secs_f64();
                 // Before the first new step everything is on disk already, or there is nothing to lose.
                 if self.progress.partial.step > done {
-                    checkpoint.save(self.model.as_ref(), &self.optimizer, &self.progress)?;
+                    self.save(checkpoint)?;
                 }
                 return Err(EngineError::Stopped);
             };
@@ -174,8 +183,33 @@ impl Trainer<'_> {
             self.progress.epochs.push(summary.clone());
             let rows = after_epoch(self.model.as_ref(), self.progress.epoch)?;
             self.progress.rows.extend(rows);
-            checkpoint.save(self.model.as_ref(), &self.optimizer, &self.progress)?;
+            self.save(checkpoint)?;
             (self.emit)(TrialEvent::Epoch(summary));
+        }
+        Ok(())
+    }
+
+    /// Saves the trace, then the checkpoint: one that is there has all its steps in the trace.
+    fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), EngineError> {
+        self.trace.save()?;
+        checkpoint.save(self.model.as_ref(), &self.optimizer, &self.progress)
+    }
+
+    /// Adds a step to the trace; the network, too, when the number of steps is a power of two or `last`.
+    fn trace(
+        &mut self,
+        step: usize,
+        batch: String,
+        result: &StepResult,
+        last: bool,
+    ) -> Result<(), EngineError> {
+        // The numbers were f32 before they were summed over an epoch.
+        let (cross_entropy, explanation) =
+            (result.cross_entropy as f32, result.explanation.map(|value| value as f32));
+        self.trace.add(&TraceLine::Step { step, batch, cross_entropy, explanation })?;
+        if step.is_power_of_two() || last {
+            let tensors = digest::of_tensors(&self.model.tensors());
+            self.trace.add(&TraceLine::Network { step, tensors })?;
         }
         Ok(())
     }
@@ -184,7 +218,7 @@ impl Trainer<'_> {
     fn epoch(
         &mut self,
         epoch: usize,
-        batches: impl Iterator<Item = Result<Batch, fovea_api::DataError>>,
+        batches: impl Iterator<Item = Result<Prepared, fovea_api::DataError>>,
         objective: Option<&Objective<'_>>,
         steps: usize,
     ) -> Result<Option<EpochSummary>, EngineError> {
@@ -193,11 +227,11 @@ impl Trainer<'_> {
         let before = self.progress.partial;
         let mut told = Instant::now();
         let mut rate = training.optimizer.learning_rate;
-        for batch in batches {
+        for prepared in batches {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            let batch = batch?;
+            let Prepared { batch, hash } = prepared?;
             let n = batch.labels.len();
             let index = self.progress.partial.step;
             let global = epoch * steps + index;
@@ -216,6 +250,7 @@ impl Trainer<'_> {
             if !result.loss.is_finite() {
                 return Err(EngineError::Diverged { epoch, step: index, loss: result.loss.to_string() });
             }
+            self.trace(global + 1, hash, &result, index + 1 == steps)?;
             let partial = &mut self.progress.partial;
             partial.add(&result, n);
             if told.elapsed() >= STEP_EVENTS || index + 1 == steps {

@@ -8,7 +8,7 @@ use crate::device::{self, OpenDevice};
 use crate::evaluate::{Evaluation, Evaluator};
 use crate::objective::Objective;
 use crate::train::Trainer;
-use crate::{Emit, EngineError, schedule};
+use crate::{Emit, EngineError, memory, provenance, schedule};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
 use fovea_api::{
@@ -16,7 +16,9 @@ use fovea_api::{
     HeatmapView, ImageView, Localization, Localizer, LossInputs, ModelContext, PluginError, Registry,
 };
 use fovea_plan::{PluginConfig, TrialConfig};
-use fovea_records::{MetricRow, TaskKind, TrialEvent, WorkerTask, store};
+use fovea_records::trace::TraceWriter;
+use fovea_records::{MetricRow, StageId, TaskKind, TrialEvent, WorkerTask, store};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -25,6 +27,7 @@ struct Job<'a> {
     task: &'a WorkerTask,
     config: TrialConfig,
     device: OpenDevice,
+    registry: &'a Registry,
     source: Source,
     localizer: Box<dyn Localizer>,
     extractor: Box<dyn BoxExtractor>,
@@ -77,6 +80,7 @@ struct State {
     model: Box<dyn DynClassifier>,
     optimizer: ModuleOptimizer,
     progress: Progress,
+    trace: TraceWriter,
 }
 
 /// Does a task: resumes what an earlier attempt left, else forks from the stage, else begins from scratch.
@@ -93,6 +97,7 @@ pub(crate) fn run_task(
     stop: &AtomicBool,
 ) -> Result<(), EngineError> {
     let _span = tracing::info_span!("task", id = task.id).entered();
+    memory::begin();
     let (job, model) = Job::build(task, registry, emit, stop)?;
     job.check(model.model.as_ref())?;
     let epochs = match task.kind {
@@ -107,14 +112,15 @@ pub(crate) fn run_task(
     if task.kind == TaskKind::Trial {
         job.finish(&state, targets.map_or_else(Vec::new, |t| t.quality("train")))?;
     }
-    emit(TrialEvent::Finished { train_seconds, eval_seconds: started.elapsed().as_secs_f64() });
+    let eval_seconds = started.elapsed().as_secs_f64();
+    emit(TrialEvent::Finished { train_seconds, eval_seconds, peak_memory: memory::peak() });
     Ok(())
 }
 
 impl<'a> Job<'a> {
     fn build(
         task: &'a WorkerTask,
-        registry: &Registry,
+        registry: &'a Registry,
         emit: Emit<'a>,
         stop: &'a AtomicBool,
     ) -> Result<(Self, BuiltModel), EngineError> {
@@ -152,7 +158,7 @@ impl<'a> Job<'a> {
             ),
         };
         let source = Source::new(dataset, DEFAULT_CACHE_BYTES);
-        Ok((Self { task, config, device, source, localizer, extractor, loss, emit, stop }, model))
+        Ok((Self { task, config, device, registry, source, localizer, extractor, loss, emit, stop }, model))
     }
 
     /// What was asked of data and evaluation is checked before hours of training, not after.
@@ -185,7 +191,8 @@ impl<'a> Job<'a> {
     fn begin(&self, built: BuiltModel, epochs: usize) -> Result<State, EngineError> {
         let BuiltModel { mut model, head_replaced } = built;
         let own = self.checkpoint();
-        let stage = self.task.stage_dir.as_ref().map(|dir| Checkpoint::new(dir.join("checkpoint")));
+        let stage_dir = self.task.stage_dir.as_deref();
+        let stage = stage_dir.map(|dir| Checkpoint::new(dir.join("checkpoint")));
         let fresh = schedule::optimizer(&self.config.training);
         let (optimizer, progress, origin) = if own.exists() {
             let (optimizer, progress) = own.load(model.as_mut(), fresh)?;
@@ -208,7 +215,24 @@ impl<'a> Job<'a> {
             let message = format!("model {}: {replaced}", self.config.model.name);
             (self.emit)(TrialEvent::Warning { message });
         }
-        Ok(State { model, optimizer, progress })
+        let shared = stage_dir.filter(|_| origin == "stage");
+        let trace = self.record(&progress, shared)?;
+        Ok(State { model, optimizer, progress, trace })
+    }
+
+    /// Writes down what this process rests on, and opens the trace where training goes on; `shared` is the folder of the
+    /// stage that the trial forks from.
+    fn record(&self, progress: &Progress, shared: Option<&Path>) -> Result<TraceWriter, EngineError> {
+        let dir = &self.task.dir;
+        let line = provenance::line(self.task, &self.config, &self.device, progress, self.registry);
+        let stage = shared.and_then(|stage_dir| {
+            let name = stage_dir.file_name()?.to_str()?;
+            Some((serde_json::from_value::<StageId>(name.into()).ok()?, stage_dir))
+        });
+        fovea_records::provenance::begin(dir, stage, line)?;
+        let images = self.source.dataset().len("train").unwrap_or(0);
+        let steps = progress.epoch * images.div_ceil(self.config.training.batch_size) + progress.partial.step;
+        Ok(TraceWriter::begin(dir, shared.unwrap_or(dir), steps)?)
     }
 
     /// The localizer's boxes on the training pictures, where the loss needs any.
@@ -257,14 +281,14 @@ impl<'a> Job<'a> {
             cam: &config.cam,
             size: config.input.size,
         });
-        let State { model, optimizer, progress } = state;
+        let State { model, optimizer, progress, trace } = state;
         let device = self.device.device.clone().autodiff();
         let mut trainer =
-            Trainer { config, model, optimizer, progress, device, emit: self.emit, stop: self.stop };
+            Trainer { config, model, optimizer, progress, device, trace, emit: self.emit, stop: self.stop };
         let mut validate = |model: &dyn DynClassifier, epoch: usize| self.validate(model, epoch);
         trainer.train(epochs, loader, objective.as_ref(), &self.checkpoint(), &mut validate)?;
-        let Trainer { model, optimizer, progress, .. } = trainer;
-        Ok(State { model, optimizer, progress })
+        let Trainer { model, optimizer, progress, trace, .. } = trainer;
+        Ok(State { model, optimizer, progress, trace })
     }
 
     /// Accuracy on the validation split, where there is one: a point of the training curve, never a choice of epoch.

@@ -248,7 +248,8 @@ mod tests {
     use crate::example::{plan, run_config, trial};
     use crate::{RunOptions, Selection, Sharing, Stop, Update, WorkerMessages};
     use fovea_plan::{RunConfig, Trial};
-    use fovea_records::RunStore;
+    use fovea_records::provenance::Gpu;
+    use fovea_records::{RunStore, WorkerTask, store};
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::PathBuf;
@@ -362,12 +363,17 @@ mod tests {
             let pid = pid.trim().parse().map_err(|_| "not written yet".to_owned())?;
             Ok(MemoryUse { total: 10_000, processes: vec![(pid, 3000)] })
         }
+
+        fn describe(&self, _: DeviceRequest) -> Result<Gpu, String> {
+            Ok(Gpu { model: "H100".to_owned(), driver: "550.1".to_owned() })
+        }
     }
 
     /// Runs out of memory wherever another one is at work.
     const WORKER: &str = r#"#!/bin/sh
 cd "$(dirname "$0")"
 while read -r task; do
+    echo "$task" >> tasks
     if mkdir busy; then
         echo $$ > pid
         echo '{"event":"epoch","epoch":1,"epochs":1,"loss":1,"cross_entropy":1,"explanation":1,"skipped":0,"accuracy":1,"learning_rate":1,"seconds":1,"images_per_second":1}'
@@ -388,13 +394,15 @@ done
         fs::write(&binary, WORKER).unwrap();
         fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
         let trials = (0..4).map(|index| Trial { index, ..trial("a", index as u64, None) }).collect();
-        let run = RunConfig { per_device: PerDevice::Auto, ..run_config() };
+        let run = RunConfig { per_device: PerDevice::Auto, devices: vec![GPU], ..run_config() };
         let plan = plan(run, trials);
         let options = RunOptions {
             plugins: fovea_records::TaskPlugins::default(),
             binary,
             base_dir: dir.path().to_owned(),
             version: String::new(),
+            program: fovea_records::provenance::Program::default(),
+            command: Vec::new(),
             messages: WorkerMessages::default(),
             selection: Selection::default(),
             jobs: Some(3),
@@ -412,6 +420,11 @@ done
         let summary =
             crate::run(&plan, &RunStore::new(dir.path().join("run")), &options, &mut observer).unwrap();
         assert_eq!((summary.done, summary.failed, summary.left), (4, Vec::new(), 0), "{news:?}");
+        let tasks = store::read_lines::<WorkerTask>(&dir.path().join("tasks"), "task").unwrap();
+        let gpu = |task: &WorkerTask| task.gpu.as_ref().is_some_and(|gpu| gpu.driver == "550.1");
+        assert!(tasks.len() >= 4 && tasks.iter().all(gpu), "{tasks:?}");
+        let hash = blake3::hash(WORKER.as_bytes()).to_hex().to_string();
+        assert!(tasks.iter().all(|task| task.origin.program.blake3 == hash), "the program is what computes");
         assert!(!summary.crashes.is_empty() && run_config().retries == 0, "they were more than fit");
         assert!(news[0].contains("3 workers at a time: each needs 3000 MiB"), "{news:?}");
         assert!(news.iter().any(|line| line.contains("out of memory; one worker at a time")), "{news:?}");

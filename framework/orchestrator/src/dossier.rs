@@ -4,7 +4,7 @@ use crate::ledger::{Ledger, Past};
 use crate::standing::{Standing, read_config, standings};
 use crate::survey;
 use fovea_plan::PluginKind;
-use fovea_records::{Done, PlannedTrial, RunPlan, RunStore, StoreError, TrialId};
+use fovea_records::{Done, PlannedTrial, Provenance, RunPlan, RunStore, StoreError, TrialId};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -33,6 +33,8 @@ pub struct Dossier {
     pub origins_known: bool,
     /// Its resolved configuration, a key at a time.
     pub values: Vec<ConfigValue>,
+    /// What it rests on beside its configuration, a process that trained each; earlier versions recorded none.
+    pub provenance: Vec<Provenance>,
     /// What it left.
     pub artefacts: Vec<Artefact>,
 }
@@ -88,6 +90,7 @@ pub fn open(dir: &Path) -> Result<Dossier, StoreError> {
         standing,
         origins_known: !trial.origins.is_empty(),
         values: values(&trial),
+        provenance: store.read_provenance(&trial.id)?,
         artefacts: artefacts.collect(),
         done,
         id: trial.id,

@@ -1,7 +1,7 @@
 //! What of the runs can be deleted. The main functions are [`leftovers`] and [`remove`].
 //!
 //! Nothing here is a result that a report or a command still needs: weights of finished trials are artefacts, not
-//! leftovers. Trials of earlier plans are results, too, and are looked at only when they are asked for.
+//! leftovers; so are their traces, and the patches of the run that say from which source they came. Trials of earlier plans are results, too, and are looked at only when they are asked for.
 
 use crate::ledger::Ledger;
 use crate::status::{TrialStatus, status_of};

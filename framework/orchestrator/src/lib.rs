@@ -12,6 +12,8 @@
 //! - [`sharing`]: whether trials share a prefix of training, and what that saves.
 //! - [`queue`]: which task is next; [`limits`]: how long it may take, and when it is tried again;
 //!   [`prune`]: which trials are given up early.
+//! - `origin`: what a run knows of itself, for the records: its [`machine`](mod@machine), and by `source` the work tree;
+//!   `output`: what other programs print.
 //! - [`update`]: what is said meanwhile; [`stop`]: how to end it early.
 //!
 //! The orchestrator never computes, a worker never schedules. No Burn here.
@@ -29,7 +31,10 @@ pub mod gc;
 pub mod history;
 pub mod ledger;
 pub mod limits;
+pub mod machine;
 pub mod memory;
+mod origin;
+mod output;
 pub mod prune;
 pub mod queue;
 mod recorder;
@@ -37,6 +42,7 @@ pub mod run;
 pub mod select;
 pub mod sharing;
 pub mod slots;
+mod source;
 pub mod standing;
 pub mod status;
 pub mod stderr;

@@ -10,9 +10,10 @@ use crate::select::Selection;
 use crate::slots::{Slot, slots};
 use crate::worker::{TaskEnd, WorkerMessages, WorkerProcess};
 use crate::{
-    OrchestratorError, RunSummary, Sharing, Stop, TaskLabel, TrialStatus, Update, status, trial_file,
+    OrchestratorError, RunSummary, Sharing, Stop, TaskLabel, TrialStatus, Update, origin, status, trial_file,
 };
-use fovea_plan::{Plan, Stage, Trial, TrialConfig};
+use fovea_plan::{DeviceRequest, Plan, Stage, Trial, TrialConfig};
+use fovea_records::provenance::{Gpu, Origin, Program};
 use fovea_records::prune::Pruned;
 use fovea_records::{
     Done, EpochSummary, JournalEntry, RunStore, StageId, StoreError, TaskKind, TaskPlugins, TrialId,
@@ -35,6 +36,10 @@ pub struct RunOptions {
     pub base_dir: PathBuf,
     /// Version of Fovea, for the records.
     pub version: String,
+    /// The program, for the records; the hash of `binary` is added to it.
+    pub program: Program,
+    /// The command that began the run, word by word, for the records.
+    pub command: Vec<String>,
     /// Libraries of plugins that the plan was made with; a worker loads those that its task uses.
     pub plugins: TaskPlugins,
     /// What the workers say beside their events.
@@ -59,6 +64,9 @@ pub(crate) struct Shared<'a> {
     pub(crate) store: &'a RunStore,
     pub(crate) options: &'a RunOptions,
     pub(crate) retries: Retries,
+    origin: Origin,
+    /// The GPUs that drivers tell of, by device.
+    gpus: BTreeMap<String, Gpu>,
     pub(crate) admission: Arc<Admission>,
     queue: Mutex<Queue>,
     freed: Condvar,
@@ -127,12 +135,21 @@ pub fn run(
     }
     let (version, pending_count) = (options.version.clone(), pending.len());
     store.journal(&JournalEntry::RunStarted { time: now(), version, pending: pending_count, done })?;
+    let (origin, warning) = origin::origin(plan, store, options)?;
+    if let Some(message) = warning {
+        observer(Update::Warning { message });
+    }
     let slots = slots(&plan.run, plan.device, options.jobs, pending.len());
+    let devices: BTreeMap<String, DeviceRequest> =
+        slots.iter().map(|slot| (slot.device.to_string(), slot.device)).collect();
+    let gpu = |(name, device)| Some((name, origin::gpu(options, device)?));
     let shared = Shared {
         plan,
         store,
         options,
         retries: Retries::of(&plan.run),
+        origin,
+        gpus: devices.into_iter().filter_map(gpu).collect(),
         admission: Admission::start(&slots, plan.run.per_device, Arc::clone(&options.memory)),
         queue: Mutex::new(Queue::new(in_turn(plan, options.sharing, &pending), has_checkpoint)),
         freed: Condvar::new(),
@@ -351,6 +368,8 @@ fn task(
         device: slot.device.to_string(),
         threads: slot.threads,
         plugins: used(&shared.options.plugins, kind, &config),
+        origin: shared.origin.clone(),
+        gpu: shared.gpus.get(&slot.device.to_string()).cloned(),
         config,
     })
 }
@@ -404,9 +423,11 @@ fn record_end(
     device: &str,
     seconds: f64,
 ) -> Result<(), OrchestratorError> {
-    let (train_seconds, eval_seconds) = match end {
-        TaskEnd::Finished { train_seconds, eval_seconds } => (*train_seconds, *eval_seconds),
-        _ => (seconds, 0.0),
+    let (train_seconds, eval_seconds, peak_memory) = match end {
+        TaskEnd::Finished { train_seconds, eval_seconds, peak_memory } => {
+            (*train_seconds, *eval_seconds, *peak_memory)
+        }
+        _ => (seconds, 0.0, None),
     };
     let done = Done {
         ended: outcome.clone(),
@@ -414,6 +435,7 @@ fn record_end(
         device: device.to_owned(),
         train_seconds,
         eval_seconds,
+        peak_memory,
         artefacts: BTreeMap::new(),
     };
     {

@@ -373,6 +373,7 @@ mod tests {
             device: "cpu".to_owned(),
             train_seconds: 1.0,
             eval_seconds: 1.0,
+            peak_memory: None,
             artefacts: BTreeMap::new(),
         };
         store.mark_done(&trial.id, done).unwrap();

@@ -25,6 +25,11 @@ pub enum Update {
         /// Epochs to be trained, shared stages counted once.
         epochs: usize,
     },
+    /// Something that the user should know; the run goes on.
+    Warning {
+        /// Full sentence.
+        message: String,
+    },
     /// There are more or fewer workers on a device from now on.
     Admission {
         /// Full sentence.

@@ -30,6 +30,8 @@ pub enum TaskEnd {
         train_seconds: f64,
         /// Seconds in evaluation.
         eval_seconds: f64,
+        /// The most memory of the worker, in bytes.
+        peak_memory: Option<u64>,
     },
     /// The loss became non-finite.
     Diverged(String),
@@ -204,8 +206,8 @@ fn read_events(stdout: ChildStdout) -> Receiver<TrialEvent> {
 /// How a task ended, if this is its last event.
 fn end_of(event: TrialEvent) -> Option<TaskEnd> {
     match event {
-        TrialEvent::Finished { train_seconds, eval_seconds } => {
-            Some(TaskEnd::Finished { train_seconds, eval_seconds })
+        TrialEvent::Finished { train_seconds, eval_seconds, peak_memory } => {
+            Some(TaskEnd::Finished { train_seconds, eval_seconds, peak_memory })
         }
         TrialEvent::Diverged { epoch, step, loss } => {
             let (epoch, step) = (epoch + 1, step + 1);

@@ -116,6 +116,10 @@ pub enum TrialEvent {
         train_seconds: f64,
         /// Seconds spent in evaluation.
         eval_seconds: f64,
+        /// The most memory, in bytes, that the process had meanwhile, what earlier tasks left in it included; `None` in
+        /// events of earlier versions and where the system does not tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        peak_memory: Option<u64>,
     },
 }
 

@@ -89,6 +89,7 @@ mod tests {
             device: "cpu".to_owned(),
             train_seconds: 1.0,
             eval_seconds: 1.0,
+            peak_memory: None,
             artefacts: BTreeMap::from([("checkpoint/model.safetensors".to_owned(), hash.to_owned())]),
         };
         store.add_later(&id, &done("a"), vec![row("rfs", 0.1, "a"), row("ece", 0.2, "a")]).unwrap();

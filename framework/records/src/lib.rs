@@ -4,6 +4,7 @@
 //! - [`metrics`]: [`MetricRow`] and the declaration of every metric (label, unit, direction).
 //! - [`event`]: [`TrialEvent`], what a worker says while it computes; [`JournalEntry`], what the orchestrator did.
 //! - [`provenance`]: [`Provenance`], what a trial's numbers rest on besides its configuration.
+//! - [`environment`]: which environment variables a provenance has.
 //! - [`trace`]: [`TraceLine`], what training computed on its way.
 //! - [`verdict`]: [`Verdict`], what came of checking a trial.
 //! - [`predictions`]: per-picture outputs, so that a new metric needs no training.
@@ -23,6 +24,7 @@
 pub mod attempts;
 mod digest;
 pub mod disk;
+pub mod environment;
 pub mod event;
 pub mod id;
 pub mod later;

@@ -93,6 +93,8 @@ pub enum Unit {
     Seconds,
     /// A count.
     Count,
+    /// Bytes, shown in MiB or GiB.
+    Bytes,
 }
 
 /// What a metric means, declared once.
@@ -327,6 +329,13 @@ pub const DEFINITIONS: &[MetricDef] = &[
         "Training pictures per second of the epoch.",
     ),
     def("seconds", "training time", Unit::Seconds, Direction::Lower, "Time spent in training."),
+    def(
+        "peak-memory",
+        "peak memory",
+        Unit::Bytes,
+        Direction::Lower,
+        "The most main memory that the worker process had during the trial, what earlier trials left in it included.",
+    ),
 ];
 
 /// The declaration of a metric by its name.

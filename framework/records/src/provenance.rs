@@ -7,7 +7,7 @@
 use crate::{RunStore, StageId, StoreError, TrialId, store};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Name of the file in the folder of a trial or stage.
 pub const FILE: &str = "provenance.jsonl";
@@ -42,10 +42,37 @@ pub struct Provenance {
     pub device: DeviceState,
     /// CPU threads of the worker.
     pub threads: usize,
-    /// Environment variables that can change results or speed, and were set.
+    /// Environment variables that can change results or speed, and were set ([`crate::environment`]).
     pub environment: BTreeMap<String, String>,
     /// The plugins, the data set first.
     pub plugins: Vec<PluginRecord>,
+    /// Where relative paths in the configurations of plugins started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_dir: Option<PathBuf>,
+}
+
+/// What the process that began the run knows, and tells every worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Origin {
+    /// The program.
+    pub program: Program,
+    /// Its command, word by word.
+    pub command: Vec<String>,
+    /// The repository that the command was started in, where it was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceState>,
+    /// The computer.
+    pub machine: Machine,
+}
+
+/// A GPU, as its driver names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gpu {
+    /// Model.
+    pub model: String,
+    /// Version of the driver.
+    pub driver: String,
 }
 
 /// The program that trained.
@@ -117,10 +144,11 @@ pub struct PluginRecord {
     pub name: String,
     /// Fingerprint: of a data set, its content; of others, their version, and their library's hash if they are in one.
     pub fingerprint: String,
-    /// BLAKE3 of the files that it read (weights, data), by key of its configuration.
+    /// BLAKE3 of the file that it read by key of its configuration (`weights`); of all files that a plugin of a library
+    /// was given one together, as `files`. Of data the fingerprint is the hash.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,
-    /// The library that it came from.
+    /// The library that it, or the plugin that it wraps, came from; the fingerprint has its hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub library: Option<String>,
 }
@@ -133,6 +161,27 @@ pub fn read(dir: &Path) -> Result<Vec<Provenance>, StoreError> {
     store::read_lines(&dir.join(FILE), "provenance")
 }
 
+/// Begins the record of a process in the folder of a trial or stage.
+///
+/// What counts of the past stands before it: `shared` lines of the stage that it forks from, where it does; else those
+/// of earlier processes whose work it goes on with. A process that died before it had saved a step has left nothing.
+///
+/// # Errors
+/// When the file holds something else, or cannot be written.
+pub fn begin(dir: &Path, shared: Option<(StageId, &Path)>, line: Provenance) -> Result<(), StoreError> {
+    let mut lines = match shared {
+        Some((stage, stage_dir)) => {
+            let of_stage = |line| Provenance { stage: Some(stage.clone()), ..line };
+            read(stage_dir)?.into_iter().map(of_stage).collect()
+        }
+        None => read(dir)?,
+    };
+    let from = (line.from_epoch, line.from_step);
+    lines.retain(|earlier| (earlier.from_epoch, earlier.from_step) < from);
+    lines.push(line);
+    store::write_lines(&dir.join(FILE), &lines)
+}
+
 impl RunStore {
     /// What a trial rests on, in order: its warm-up if it was shared, then the trial itself; empty for trials of earlier
     /// versions.
@@ -141,5 +190,49 @@ impl RunStore {
     /// When a line is no provenance.
     pub fn read_provenance(&self, id: &TrialId) -> Result<Vec<Provenance>, StoreError> {
         read(&self.trial_dir(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(time: f64, from_epoch: usize, from_step: usize) -> Provenance {
+        Provenance {
+            time,
+            stage: None,
+            from_epoch,
+            from_step,
+            seed: 0,
+            program: Program::default(),
+            command: Vec::new(),
+            source: None,
+            machine: Machine::default(),
+            device: DeviceState::default(),
+            threads: 1,
+            environment: BTreeMap::new(),
+            plugins: Vec::new(),
+            base_dir: None,
+        }
+    }
+
+    #[test]
+    fn only_processes_whose_work_counts_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let [stage, trial] = ["stage", "trial"].map(|name| dir.path().join(name));
+        let times = |dir: &Path| -> Vec<f64> { read(dir).unwrap().iter().map(|line| line.time).collect() };
+        begin(&stage, None, line(1.0, 0, 0)).unwrap();
+        // It died before its first checkpoint.
+        begin(&stage, None, line(2.0, 0, 0)).unwrap();
+        assert_eq!(times(&stage), [2.0]);
+        begin(&stage, None, line(3.0, 0, 7)).unwrap();
+        let id = StageId::of("x");
+        let forked = |time| begin(&trial, Some((id.clone(), &stage)), line(time, 1, 0)).unwrap();
+        forked(4.0);
+        forked(5.0);
+        begin(&trial, None, line(6.0, 1, 3)).unwrap();
+        assert_eq!(times(&trial), [2.0, 3.0, 5.0, 6.0]);
+        let stages: Vec<bool> = read(&trial).unwrap().iter().map(|line| line.stage.is_some()).collect();
+        assert_eq!(stages, [true, true, false, false]);
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! runs/<name>/
-//!   experiment.toml  plan.json  journal.jsonl  lock
-//!   stages/<id>/checkpoint/
-//!   trials/<id>/{trial.toml, events.jsonl, metrics.jsonl, predictions.jsonl, gallery/, checkpoint/, DONE.json}
+//!   experiment.toml  plan.json  journal.jsonl  patches/  lock
+//!   stages/<id>/{events.jsonl, provenance.jsonl, trace.jsonl, checkpoint/}
+//!   trials/<id>/{trial.toml, events.jsonl, metrics.jsonl, predictions.jsonl, provenance.jsonl, trace.jsonl, gallery/,
+//!               checkpoint/, DONE.json}
 //!   trials/<id>/{progress.json, worker.log, tensorboard/}: for whoever watches, no results
 //!   tables/  report/
 //! ```
@@ -92,6 +93,10 @@ pub struct Done {
     pub train_seconds: f64,
     /// Seconds in evaluation.
     pub eval_seconds: f64,
+    /// The most memory, in bytes, that the worker had, GPUs' not counted; `None` in records of earlier versions and
+    /// where the system does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory: Option<u64>,
     /// BLAKE3 of every artefact, by path relative to the trial's directory.
     pub artefacts: BTreeMap<String, String>,
 }
@@ -702,6 +707,7 @@ mod tests {
             device: "cpu".into(),
             train_seconds: 1.0,
             eval_seconds: 1.0,
+            peak_memory: None,
             artefacts: BTreeMap::new(),
         };
         store.mark_done(&id, done).unwrap();

@@ -1,5 +1,6 @@
 //! What the orchestrator asks of a worker, one JSON object a line on its stdin. The main type is [`WorkerTask`].
 
+use crate::provenance::{Gpu, Origin};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -58,6 +59,12 @@ pub struct WorkerTask {
     /// Libraries to load first.
     #[serde(default)]
     pub plugins: TaskPlugins,
+    /// What the record of the trial says of whoever runs it.
+    #[serde(default)]
+    pub origin: Origin,
+    /// The GPU, where one is asked for and its driver tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<Gpu>,
     /// The trial's resolved configuration (`fovea_plan::TrialConfig`).
     pub config: serde_json::Value,
 }

@@ -30,7 +30,7 @@ impl Table {
             Unit::Fraction => " (%)",
             Unit::PerSecond => " (1/s)",
             Unit::Seconds => " (s)",
-            Unit::Number | Unit::Count => "",
+            Unit::Number | Unit::Count | Unit::Bytes => "",
         }
     }
 

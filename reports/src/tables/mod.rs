@@ -115,6 +115,7 @@ fn compute(run: &Run) -> PolarsResult<DataFrame> {
         .number("train_seconds", |t| t.done.as_ref().map(|d| d.train_seconds))
         .number("eval_seconds", |t| t.done.as_ref().map(|d| d.eval_seconds))
         .number("images_per_second", |t| t.images_per_second)
+        .count("peak_memory_bytes", |t| usize::try_from(t.done.as_ref()?.peak_memory?).ok())
         .finish()
 }
 

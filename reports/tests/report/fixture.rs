@@ -138,7 +138,7 @@ fn record(store: &RunStore, trial: &PlannedTrial, place: usize, fate: Fate) {
         rows.extend(final_rows(place as f64, trial.seed as f64));
         gallery(&dir.join("gallery"), place);
         write_lines(&dir.join("predictions.jsonl"), &predictions(place, trial.seed as usize)).unwrap();
-        say(&TrialEvent::Finished { train_seconds, eval_seconds: 5.5 });
+        say(&TrialEvent::Finished { train_seconds, eval_seconds: 5.5, peak_memory: None });
     }
     if fate != Fate::Failed {
         write_lines(&dir.join("metrics.jsonl"), &rows).unwrap();
@@ -148,6 +148,7 @@ fn record(store: &RunStore, trial: &PlannedTrial, place: usize, fate: Fate) {
             device,
             train_seconds,
             eval_seconds: 5.5,
+            peak_memory: Some(300 << 20),
             artefacts: BTreeMap::new(),
         };
         store.mark_done(&id, done).unwrap();

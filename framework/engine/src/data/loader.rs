@@ -3,6 +3,7 @@
 use super::source::Source;
 use super::targets::Targets;
 use super::transform::Transform;
+use crate::digest::Digest;
 use fovea_api::{BBox, DataError, Key};
 use fovea_plan::AugmentationConfig;
 use rand::seq::SliceRandom as _;
@@ -22,6 +23,36 @@ pub struct Batch {
     pub targets: Vec<Option<BBox>>,
     /// Target masks in {0, 1}, `[N, size, size]`, when asked for.
     pub masks: Option<Vec<f32>>,
+}
+
+impl Batch {
+    /// Hash of everything in it, for the trace.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let mut digest = Digest::default();
+        digest.floats(&self.images);
+        for label in &self.labels {
+            digest.bytes(&(*label as u64).to_le_bytes());
+        }
+        for target in &self.targets {
+            digest.bytes(&[u8::from(target.is_some())]);
+            if let Some(BBox { x1, y1, x2, y2 }) = target {
+                digest.floats(&[*x1, *y1, *x2, *y2]);
+            }
+        }
+        digest.bytes(&[u8::from(self.masks.is_some())]);
+        digest.floats(self.masks.as_deref().unwrap_or_default());
+        digest.text()
+    }
+}
+
+/// A batch on its way to training.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The batch.
+    pub batch: Batch,
+    /// [`Batch::hash`], computed by the thread that prepared it.
+    pub hash: String,
 }
 
 /// What training pictures are made of.
@@ -102,7 +133,7 @@ impl<'a> TrainLoader<'a> {
         epoch: usize,
         from: usize,
         scope: &'s Scope<'s, 'a>,
-    ) -> impl Iterator<Item = Result<Batch, DataError>> + use<'s, 'a>
+    ) -> impl Iterator<Item = Result<Prepared, DataError>> + use<'s, 'a>
     where
         'a: 's,
     {
@@ -116,7 +147,11 @@ impl<'a> TrainLoader<'a> {
                 let order = std::sync::Arc::clone(&order);
                 scope.spawn(move || {
                     for step in (from + first..steps).step_by(threads) {
-                        if sender.send(self.batch(epoch, &order, step)).is_err() {
+                        let prepared = self.batch(epoch, &order, step).map(|batch| {
+                            let hash = batch.hash();
+                            Prepared { batch, hash }
+                        });
+                        if sender.send(prepared).is_err() {
                             break;
                         }
                     }

@@ -26,6 +26,26 @@ fn likelihood(records: &[PredictionRecord]) -> Vec<MetricRow> {
     records.iter().filter_map(row).collect()
 }
 
+/// Predictions at one noise level.
+struct Same {
+    level: f64,
+    /// Those that are as without noise.
+    same: usize,
+    all: usize,
+    draws: usize,
+}
+
+impl Same {
+    fn fraction(&self) -> f64 {
+        self.same as f64 / self.all as f64
+    }
+
+    /// Pictures, each of which is counted once a draw.
+    fn pictures(&self) -> usize {
+        self.all / self.draws
+    }
+}
+
 /// Fraction of predictions that noise leaves as they are: per noise, level and region, over all draws, and the mean
 /// over levels.
 fn stability(records: &[PredictionRecord]) -> Vec<MetricRow> {
@@ -36,8 +56,7 @@ fn stability(records: &[PredictionRecord]) -> Vec<MetricRow> {
             _ => None,
         })
         .collect();
-    // (split, noise, metric) -> levels in order, each with predictions that are the same, all, and draws.
-    let mut found: BTreeMap<(&str, &str, &str), Vec<(f64, usize, usize, usize)>> = BTreeMap::new();
+    let mut found: BTreeMap<(&str, &str, &str), Vec<Same>> = BTreeMap::new();
     for record in records {
         let PredictionRecord::Noisy { split, noise, region, level, predicted, .. } = record else { continue };
         let Some(clean) = clean.get(split.as_str()) else { continue };
@@ -45,24 +64,28 @@ fn stability(records: &[PredictionRecord]) -> Vec<MetricRow> {
             Region::Foreground => "stability-fg",
             Region::Background => "stability-bg",
         };
-        let seen = predicted.iter().zip(*clean).filter_map(|(noisy, clean)| noisy.map(|n| n == *clean));
-        let (same, all) = seen.fold((0, 0), |(same, all), is| (same + usize::from(is), all + 1));
         let levels = found.entry((split, noise, metric)).or_default();
-        match levels.iter_mut().find(|l| l.0 == *level) {
-            Some(sums) => *sums = (*level, sums.1 + same, sums.2 + all, sums.3 + 1),
-            None => levels.push((*level, same, all, 1)),
+        let known = levels.iter().position(|known| known.level == *level);
+        let place = known.unwrap_or_else(|| {
+            levels.push(Same { level: *level, same: 0, all: 0, draws: 0 });
+            levels.len() - 1
+        });
+        let sums = &mut levels[place];
+        sums.draws += 1;
+        for is_same in predicted.iter().zip(*clean).filter_map(|(noisy, clean)| noisy.map(|n| n == *clean)) {
+            sums.same += usize::from(is_same);
+            sums.all += 1;
         }
     }
     let mut rows = Vec::new();
-    for ((split, noise, metric), levels) in found {
-        let levels: Vec<_> = levels.into_iter().filter(|l| l.2 > 0).collect();
-        let value = |&(_, same, all, _): &(f64, usize, usize, usize)| same as f64 / all as f64;
+    for ((split, noise, metric), mut levels) in found {
+        levels.retain(|level| level.all > 0);
         for level in &levels {
-            let row = MetricRow::new(split, metric, value(level), level.2 / level.3);
-            rows.push(row.noise(noise, Some(level.0)));
+            let row = MetricRow::new(split, metric, level.fraction(), level.pictures());
+            rows.push(row.noise(noise, Some(level.level)));
         }
-        if let Some(count) = levels.iter().map(|l| l.2 / l.3).max() {
-            let mean = levels.iter().map(value).sum::<f64>() / levels.len() as f64;
+        if let Some(count) = levels.iter().map(Same::pictures).max() {
+            let mean = levels.iter().map(Same::fraction).sum::<f64>() / levels.len() as f64;
             rows.push(MetricRow::new(split, metric, mean, count).noise(noise, None));
         }
     }
