@@ -43,7 +43,7 @@ pub fn build(store: &RunStore) -> Result<ReportSummary, ReportError> {
     tables::write(store, &run, &summary, &references)?;
     let figures = figures::draw(store, &run, &summary, &measures)?;
     let mut problems = run.problems.clone();
-    let gallery = gallery::draw(store, &run, &mut problems)?;
+    let galleries = gallery::draw(store, &run, &mut problems)?;
     let index = html::write(
         store,
         &html::Contents {
@@ -53,7 +53,7 @@ pub fn build(store: &RunStore) -> Result<ReportSummary, ReportError> {
             references: references.table(),
             targets: TargetTable::new(&run, &summary),
             figures,
-            gallery,
+            galleries,
             problems,
         },
     )?;

@@ -368,7 +368,7 @@ pub struct EvaluationConfig {
     pub draws: usize,
     /// Noise is measured on at most this many pictures of the split, evenly spread; 0: all.
     pub noise_images: usize,
-    /// Pictures in the gallery.
+    /// Pictures that each trial explains for the galleries of the report, which shows some of them; 0: none.
     pub gallery: usize,
     /// Pictures a forward pass.
     pub batch_size: usize,
@@ -383,7 +383,7 @@ impl Default for EvaluationConfig {
             l2: Vec::new(),
             draws: 3,
             noise_images: 0,
-            gallery: 8,
+            gallery: 24,
             batch_size: 64,
         }
     }
