@@ -10,7 +10,9 @@ Exit codes:
   2  the command line or the experiment is wrong (nothing was run)
   3  a file or folder cannot be used, or the run is in use by another process
   4  the device cannot be used
-  5  interrupted by a signal; the same command goes on";
+  5  interrupted by a signal; the same command goes on
+  6  a check found a result that is not what its record says: it was changed, or comes out otherwise than within the
+     tolerance";
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub(crate) enum Exit {
     Device,
     /// Interrupted by a signal.
     Interrupted,
+    /// A check found a result that is not what its record says.
+    NotReproduced,
 }
 
 impl Exit {
@@ -39,6 +43,7 @@ impl Exit {
             Self::Files => 3,
             Self::Device => 4,
             Self::Interrupted => 5,
+            Self::NotReproduced => 6,
         }
     }
 }

@@ -6,8 +6,10 @@
 mod app;
 mod bench;
 mod build_info;
+mod bundle;
 mod config;
 mod data;
+mod diff;
 mod eval;
 mod excluded;
 mod exit;
@@ -32,6 +34,8 @@ mod plugin_new;
 mod progress;
 mod provenance;
 mod report;
+mod rerun;
+mod reruns;
 mod run;
 mod schema;
 mod settings;
@@ -40,6 +44,8 @@ mod signals;
 mod status;
 mod table;
 mod terminal;
+mod verdicts;
+mod verify;
 mod words;
 mod worker;
 
@@ -50,9 +56,10 @@ pub use fovea_api as api;
 use clap::{ArgAction, Parser, Subcommand};
 use exit::Exit;
 use fovea_api::Registry;
+use fovea_audit::AuditError;
 use fovea_engine::EngineError;
 use fovea_orchestrator::WorkerMessages;
-use fovea_records::LookupError;
+use fovea_records::{LookupError, StoreError};
 use libraries::Libraries;
 use std::path::PathBuf;
 
@@ -92,6 +99,14 @@ enum Command {
     Logs(logs::Args),
     /// Write tables and report of a run again, also while it goes on, or of several runs together.
     Report(report::Args),
+    /// Train one trial again from its record alone, and compare.
+    Rerun(rerun::Args),
+    /// Check a run or a bundle: whether its records are what was written, and whether its trials come out the same again.
+    Verify(verify::Args),
+    /// Compare two trials or two runs: configurations, circumstances, metrics, predictions.
+    Diff(diff::Args),
+    /// Pack what another person needs to check a run into one file.
+    Bundle(bundle::Args),
     /// Print one table of finished trials, with tests: for a paper, a README file or a data frame.
     Table(table::Args),
     /// Measure finished trials again without training: new metrics, other noise.
@@ -122,6 +137,12 @@ enum Command {
 
 fn dispatch(cli: Cli, messages: WorkerMessages, registry: &Registry) -> Outcome {
     let Cli { verbose, plugin_path: paths, command } = cli;
+    // Which libraries these need is in the records that they are about.
+    let command = match command {
+        Command::Rerun(args) => return rerun::main(&args, messages, &paths, registry),
+        Command::Verify(args) => return verify::main(&args, messages, &paths, registry),
+        other => other,
+    };
     let libraries = Libraries::of(&command, &paths, registry)?;
     let registry = &libraries.registry;
     match command {
@@ -135,6 +156,9 @@ fn dispatch(cli: Cli, messages: WorkerMessages, registry: &Registry) -> Outcome 
         Command::Show(args) => show::main(&args, verbose > 0),
         Command::Gc(args) => gc::main(&args),
         Command::Report(args) => report::main(&args),
+        Command::Bundle(args) => bundle::main(&args),
+        Command::Diff(args) => diff::main(&args),
+        Command::Rerun(_) | Command::Verify(_) => unreachable!("both are done above"),
         Command::Table(args) => table::main(&args),
         Command::Eval(args) => eval::main(&args, registry),
         Command::Data(args) => data::main(&args, registry),
@@ -189,6 +213,18 @@ impl From<LookupError> for Failure {
             LookupError::NoRun(_) | LookupError::Unfinished { .. } | LookupError::Store(_) => Exit::Files,
         };
         Self::new(exit, error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new(Exit::Files, error)
+    }
+}
+
+impl From<AuditError> for Failure {
+    fn from(error: AuditError) -> Self {
+        Self::new(Exit::Files, error)
     }
 }
 

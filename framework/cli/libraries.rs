@@ -55,11 +55,29 @@ impl Libraries {
             | Command::Logs(_)
             | Command::Report(_)
             | Command::Table(_)
+            | Command::Bundle(_)
+            | Command::Diff(_)
+            | Command::Rerun(_)
+            | Command::Verify(_)
             | Command::PluginProbe { .. }
             | Command::PluginCheckOne { .. }
             | Command::Worker(_) => return Ok(libraries),
         };
         libraries.load(&asked, paths)?;
+        Ok(libraries)
+    }
+
+    /// Loads the libraries at `recorded`, as far as they are still there, or those that the command line names in their
+    /// place, and what the surroundings have.
+    pub(crate) fn recorded(
+        recorded: &[PathBuf],
+        paths: &[PathBuf],
+        registry: &Registry,
+    ) -> Result<Self, Failure> {
+        let mut libraries =
+            Self { registry: registry.clone(), for_tasks: TaskPlugins::default(), skipped: Vec::new() };
+        let there: Vec<PathBuf> = recorded.iter().filter(|path| path.is_file()).cloned().collect();
+        libraries.load(&none(), if paths.is_empty() { &there } else { paths })?;
         Ok(libraries)
     }
 

@@ -76,7 +76,7 @@ pub fn build_with(stores: &[RunStore], options: &ReportOptions) -> Result<Report
     tables::write(store, &run, &summary, &references)?;
     let figures = figures::draw(store, &run, &summary, &measures)?;
     let mut problems = run.problems.clone();
-    let gallery = gallery::draw(store, &run, &mut problems)?;
+    let galleries = gallery::draw(store, &run, &mut problems)?;
     let index = html::write(
         store,
         &template,
@@ -94,7 +94,7 @@ pub fn build_with(stores: &[RunStore], options: &ReportOptions) -> Result<Report
             references: references.table(),
             targets: TargetTable::new(&run, &summary),
             figures,
-            gallery,
+            galleries,
             problems,
         },
     )?;

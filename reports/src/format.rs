@@ -59,6 +59,21 @@ pub(crate) fn p_value(p: f64) -> String {
     }
 }
 
+/// A positive number as it is, with thin spaces where it is long.
+pub(crate) fn plain(value: f64) -> String {
+    let text = format!("{value}");
+    match text.find('.').unwrap_or(text.len()) {
+        whole @ 5.. => {
+            let digits = text[..whole].bytes().enumerate().map(|(i, digit)| {
+                let space = if i > 0 && (whole - i) % 3 == 0 { "\u{2009}" } else { "" };
+                format!("{space}{}", char::from(digit))
+            });
+            digits.collect::<String>() + &text[whole..]
+        }
+        _ => text,
+    }
+}
+
 /// Typographic minus signs, for the page.
 pub(crate) fn minus(text: &str) -> String {
     text.replace('-', "\u{2212}")

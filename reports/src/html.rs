@@ -83,8 +83,8 @@ pub(crate) struct Contents<'a> {
     pub(crate) targets: Option<TargetTable>,
     /// Figures.
     pub(crate) figures: Figures,
-    /// Gallery.
-    pub(crate) gallery: Option<Gallery>,
+    /// Galleries.
+    pub(crate) galleries: Vec<Gallery>,
     /// What could not be read.
     pub(crate) problems: Vec<String>,
 }
@@ -160,13 +160,15 @@ pub(crate) fn write(
             }
         })
         .collect();
-    let gallery = contents.gallery.as_ref().map(|g| {
+    let galleries = contents.galleries.iter().map(|g| {
         let jpeg = base64::engine::general_purpose::STANDARD.encode(&g.jpeg);
         context! {
+            name => g.name.as_str(), title => g.title, caption => g.caption.as_str(), width => g.size.0, height => g.size.1,
             source => Value::from_safe_string(format!("data:image/jpeg;base64,{jpeg}")),
-            width => g.size.0, height => g.size.1, caption => g.caption.as_str(), rows => serde_value(&g.rows), variants => serde_value(&g.variants),
+            rows => serde_value(&g.rows), variants => serde_value(&g.variants),
         }
     });
+    let galleries: Vec<Value> = galleries.collect();
     let size = format!(
         "{} of {}, {}",
         plural(run.trials.len(), "trial"),
@@ -196,7 +198,7 @@ pub(crate) fn write(
         problems => serde_value(&contents.problems),
         figures,
         omitted => serde_value(&contents.figures.omitted),
-        gallery,
+        galleries,
         config => serde_value(ConfigView::new(run)),
         definitions,
         versions => of_done(|d| &d.version),

@@ -26,4 +26,5 @@ mod running;
 mod sharing;
 mod sweep;
 mod table;
+mod verify;
 mod watching;

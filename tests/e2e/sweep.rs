@@ -3,6 +3,7 @@
 use crate::harness::{SMALL, Workspace};
 use crate::keeping::files;
 use fovea_records::TrialOutcome;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -26,6 +27,7 @@ fn a_grid_becomes_tables_and_a_report_and_is_not_run_twice() {
     let store = workspace.run("small");
     let plan = store.read_plan().unwrap();
     assert_eq!(plan.trials.len(), 4);
+    let mut pictures = HashSet::new();
     for trial in &plan.trials {
         let done = store.done(&trial.id).unwrap().unwrap();
         assert_eq!(done.ended, TrialOutcome::Done);
@@ -48,9 +50,20 @@ fn a_grid_becomes_tables_and_a_report_and_is_not_run_twice() {
             assert!(has(split, metric), "{metric} on {split}");
         }
         assert_eq!(has("train", "explanation-loss"), trial.variant == "loss=ria");
-        assert_eq!(store.read_gallery(&trial.id).unwrap().len(), 2);
+        let gallery = store.read_gallery(&trial.id).unwrap();
+        assert!(gallery.iter().all(|item| item.confidence.is_some_and(|c| (0.0..=1.0).contains(&c))));
+        pictures.insert(gallery.into_iter().map(|item| item.image).collect::<Vec<_>>());
     }
-    for file in ["tables/metrics.parquet", "tables/metrics.csv", "tables/summary.csv", "report/index.html"] {
+    // Whatever the seed and the loss, so that columns of a gallery compare.
+    assert_eq!(pictures.len(), 1);
+    assert_eq!(pictures.iter().next().unwrap().len(), 2);
+    for file in [
+        "tables/metrics.parquet",
+        "tables/metrics.csv",
+        "tables/summary.csv",
+        "report/index.html",
+        "report/figures/gallery-random.png",
+    ] {
         assert!(store.root().join(file).metadata().unwrap().len() > 100, "{file}");
     }
     let page = std::fs::read_to_string(store.root().join("report/index.html")).unwrap();

@@ -3,6 +3,8 @@
 //!
 //! Keys are snake_case, values of enums kebab-case, in TOML and here alike.
 
+use crate::{PluginKind, identity};
+use fovea_records::TrialId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -100,6 +102,43 @@ pub struct TrialConfig {
 }
 
 impl TrialConfig {
+    /// The identity of a trial with this configuration. One that was read from TOML lacks the keys that have no value, so its
+    /// identity may be another.
+    #[must_use]
+    pub fn id(&self) -> TrialId {
+        identity::trial_id(self)
+    }
+
+    /// The plugins, by kind.
+    #[must_use]
+    pub fn plugins(&self) -> [(PluginKind, &PluginConfig); 5] {
+        PluginKind::ALL.map(|kind| (kind, &**self.plugin(kind)))
+    }
+
+    /// The plugin of a kind.
+    #[must_use]
+    pub fn plugin(&self, kind: PluginKind) -> &Shared<PluginConfig> {
+        match kind {
+            PluginKind::Dataset => &self.dataset,
+            PluginKind::Model => &self.model,
+            PluginKind::Localizer => &self.localizer,
+            PluginKind::Extractor => &self.extractor,
+            PluginKind::Loss => &self.loss,
+        }
+    }
+
+    /// The plugin of a kind, to be changed.
+    #[must_use]
+    pub fn plugin_mut(&mut self, kind: PluginKind) -> &mut PluginConfig {
+        match kind {
+            PluginKind::Dataset => &mut self.dataset,
+            PluginKind::Model => &mut self.model,
+            PluginKind::Localizer => &mut self.localizer,
+            PluginKind::Extractor => &mut self.extractor,
+            PluginKind::Loss => &mut self.loss,
+        }
+    }
+
     /// Reads the `trial.toml` of a trial's folder.
     ///
     /// # Errors
@@ -329,7 +368,7 @@ pub struct EvaluationConfig {
     pub draws: usize,
     /// Noise is measured on at most this many pictures of the split, evenly spread; 0: all.
     pub noise_images: usize,
-    /// Pictures in the gallery.
+    /// Pictures that each trial explains for the galleries of the report, which shows some of them; 0: none.
     pub gallery: usize,
     /// Pictures a forward pass.
     pub batch_size: usize,
@@ -344,7 +383,7 @@ impl Default for EvaluationConfig {
             l2: Vec::new(),
             draws: 3,
             noise_images: 0,
-            gallery: 8,
+            gallery: 24,
             batch_size: 64,
         }
     }

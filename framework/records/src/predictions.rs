@@ -210,6 +210,9 @@ pub struct GalleryItem {
     pub label: String,
     /// Predicted class, by name.
     pub predicted: String,
+    /// Softmax probability of the true class. `None` in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f32>,
     /// RGB PNG of the network input.
     pub picture_file: String,
     /// 8-bit grey PNG of the heatmap, upsampled and normalised by its maximum.

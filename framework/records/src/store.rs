@@ -396,7 +396,8 @@ impl RunStore {
 }
 
 /// Whether a file of a trial is a result of it. What is there for whoever watches may go at any time.
-fn is_artefact(name: &str) -> bool {
+#[must_use]
+pub fn is_artefact(name: &str) -> bool {
     let watched = name.starts_with("progress.json") || name.starts_with("tensorboard/");
     // What was being written when a process was killed.
     let file = name.rsplit('/').next().unwrap_or(name);

@@ -1,9 +1,10 @@
 //! Training curves, every seed visible.
 
-use super::Draft;
-use super::look::{Look, look};
-use super::sheet::{Axis, Panel, Series, Sheet};
-use crate::run::Run;
+use super::axis::Axis;
+use super::look::Look;
+use super::panel::{Panel, Series};
+use super::sheet::Sheet;
+use super::{Draft, Material};
 use fovea_records::{Unit, metrics};
 use std::collections::BTreeSet;
 
@@ -11,7 +12,8 @@ use std::collections::BTreeSet;
 const MOST_DASHED: usize = 40;
 
 /// The figure, or why there is none.
-pub(super) fn draft(run: &Run) -> Result<Draft, String> {
+pub(super) fn draft(material: &Material) -> Result<Draft, String> {
+    let run = material.run;
     let mut wanted: Vec<(String, String)> =
         ["loss", "explanation-loss", "accuracy"].map(|m| ("train".to_owned(), m.to_owned())).to_vec();
     let others: BTreeSet<String> = run
@@ -23,13 +25,14 @@ pub(super) fn draft(run: &Run) -> Result<Draft, String> {
         .collect();
     wanted.extend(others.into_iter().map(|split| (split, "accuracy".to_owned())));
 
-    let panels: Vec<Panel> = wanted.iter().filter_map(|key| panel(run, key)).collect();
+    let panels: Vec<Panel> = wanted.iter().filter_map(|key| panel(material, key)).collect();
     if panels.is_empty() {
         return Err("Training curves are left out: no trial has finished an epoch.".to_owned());
     }
     let drawn: Vec<usize> = (0..run.variants.len())
         .filter(|&v| run.variants[v].trials.iter().any(|&t| !run.trials[t].curves.is_empty()))
         .collect();
+    let columns = if matches!(panels.len(), 2 | 4) { 2 } else { 3 };
     Ok(Draft {
         name: "training-curves".to_owned(),
         title: "Training curves".to_owned(),
@@ -38,22 +41,21 @@ pub(super) fn draft(run: &Run) -> Result<Draft, String> {
                   Trials that diverged or are still running are drawn as far as they came."
             .to_owned(),
         sheet: Sheet {
-            columns: if panels.len() == 4 { 2 } else { 3 },
-            panel_size: if panels.len() == 4 { (525.0, 270.0) } else { (350.0, 290.0) },
-            panels,
-            legend: drawn.into_iter().map(|v| (line_look(run, v), run.variants[v].name.clone())).collect(),
+            legend: material.legend(drawn),
             legend_lines: true,
+            ..Sheet::filled(panels, columns, 270.0)
         },
     })
 }
 
-fn line_look(run: &Run, variant: usize) -> Look {
-    let look = look(variant);
-    if run.trials.len() > MOST_DASHED { Look { dash: &[], ..look } } else { look }
+fn line_look(material: &Material, variant: usize) -> Look {
+    let look = material.looks.of(variant);
+    if material.run.trials.len() > MOST_DASHED { Look { dash: &[], ..look } } else { look }
 }
 
-fn panel(run: &Run, key: &(String, String)) -> Option<Panel> {
-    let series: Vec<Series> = run
+fn panel(material: &Material, key: &(String, String)) -> Option<Panel> {
+    let series: Vec<Series> = material
+        .run
         .trials
         .iter()
         .filter_map(|trial| {
@@ -63,7 +65,7 @@ fn panel(run: &Run, key: &(String, String)) -> Option<Panel> {
                 line: 1.3,
                 marker: 0.0,
                 opacity: 0.85,
-                ..Series::new(line_look(run, trial.variant), points)
+                ..Series::new(line_look(material, trial.variant), points)
             })
         })
         .collect();
@@ -79,12 +81,7 @@ fn panel(run: &Run, key: &(String, String)) -> Option<Panel> {
         _ => ("training loss".to_owned(), "objective"),
     };
     let all = || series.iter().flat_map(|s| s.points.iter().copied());
-    Some(Panel {
-        title,
-        x: Axis::round("epoch", Unit::Count, all().map(|p| p.0), 6),
-        y: Axis::round(label, unit, all().map(|p| p.1), 5),
-        upright_zero: false,
-        level_zero: false,
-        series,
-    })
+    let x = Axis::round("epoch", Unit::Count, all().map(|p| p.0), 6);
+    let y = Axis::round(label, unit, all().map(|p| p.1), 5);
+    Some(Panel::new(title, x, y, series))
 }

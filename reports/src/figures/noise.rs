@@ -1,10 +1,10 @@
 //! Accuracy against noise level and RFS per level (the paper's Figures 3 and 4).
 
-use super::Draft;
-use super::look::look;
-use super::sheet::{Axis, Panel, Series, Sheet};
-use crate::run::Run;
-use crate::summary::{self, Key, Summary};
+use super::axis::Axis;
+use super::panel::{Panel, Series};
+use super::sheet::Sheet;
+use super::{Draft, Material};
+use crate::summary::{self, Key};
 use fovea_records::Unit;
 
 const METRICS: [(&str, &str); 3] = [
@@ -13,8 +13,12 @@ const METRICS: [(&str, &str); 3] = [
     ("rfs", "relative foreground sensitivity"),
 ];
 
+/// More bands than this hide each other.
+const MOST_BANDS: usize = 6;
+
 /// One triptych per noise kind and split.
-pub(super) fn drafts(run: &Run, summary: &Summary) -> Vec<Result<Draft, String>> {
+pub(super) fn drafts(material: &Material) -> Vec<Result<Draft, String>> {
+    let summary = material.summary;
     let mut drafts = Vec::new();
     let mut gaussian = false;
     for noise in summary.noises() {
@@ -26,7 +30,7 @@ pub(super) fn drafts(run: &Run, summary: &Summary) -> Vec<Result<Draft, String>>
         gaussian |= noise == "gaussian" && !splits.is_empty();
         for (number, split) in splits.into_iter().enumerate() {
             let name = if number == 0 { format!("noise-{noise}") } else { format!("noise-{noise}-{split}") };
-            drafts.push(Ok(draft(run, summary, name, &noise, split)));
+            drafts.push(Ok(draft(material, name, &noise, split)));
         }
     }
     if !gaussian {
@@ -38,7 +42,8 @@ pub(super) fn drafts(run: &Run, summary: &Summary) -> Vec<Result<Draft, String>>
     drafts
 }
 
-fn draft(run: &Run, summary: &Summary, name: String, noise: &str, split: &str) -> Draft {
+fn draft(material: &Material, name: String, noise: &str, split: &str) -> Draft {
+    let (run, summary) = (material.run, material.summary);
     let mut levels: Vec<f64> = METRICS.iter().flat_map(|(m, _)| summary.levels(split, m, noise)).collect();
     levels.sort_by(f64::total_cmp);
     levels.dedup();
@@ -47,10 +52,15 @@ fn draft(run: &Run, summary: &Summary, name: String, noise: &str, split: &str) -
         "l2" => ("noise level ε (L2 norm)", "L2"),
         other => ("noise level", other),
     };
+    let shown: Vec<usize> = (0..run.variants.len())
+        .filter(|&v| METRICS.iter().any(|(metric, _)| series(material, v, metric, noise, split).is_some()))
+        .collect();
+    let banded = shown.len() <= MOST_BANDS;
     let contents: Vec<Vec<Series>> = METRICS
         .iter()
         .map(|(metric, _)| {
-            (0..run.variants.len()).filter_map(|v| series(run, summary, v, metric, noise, split)).collect()
+            let all = shown.iter().filter_map(|&v| series(material, v, metric, noise, split));
+            all.map(|s| if banded { s } else { Series { band: Vec::new(), ..s } }).collect()
         })
         .collect();
     let extent = |series: &[Series]| -> Vec<f64> {
@@ -65,57 +75,45 @@ fn draft(run: &Run, summary: &Summary, name: String, noise: &str, split: &str) -
         .into_iter()
         .zip(METRICS)
         .enumerate()
-        .map(|(number, (series, (_, title)))| Panel {
-            title: title.to_owned(),
-            x: Axis::at(label, &levels),
-            y: if number < 2 { accuracy.clone() } else { rfs.clone() },
-            series,
-            upright_zero: false,
-            level_zero: number == 2,
+        .map(|(number, (series, (_, title)))| {
+            let y = if number < 2 { accuracy.clone() } else { rfs.clone() };
+            let panel = Panel::new(title.to_owned(), Axis::at(label, &levels), y, series);
+            Panel { level_zero: number == 2, ..panel }
         })
         .collect();
+    let spread = if banded {
+        "bands ± 1 standard deviation".to_owned()
+    } else {
+        format!("without bands, which would hide each other ({} variants)", shown.len())
+    };
     Draft {
         name,
         title: format!("Robustness to {kind} noise on {split}"),
         caption: format!(
             "Accuracy on {split} when {kind} noise of growing strength is added to the object only (left) and to \
              everything but the object (middle), and their difference RFS = background minus foreground (right). Lines \
-             are means over seeds, bands ± 1 standard deviation. A model that looks at the object loses more on the \
-             left than in the middle: its RFS is above 0."
+             are means over seeds, {spread}. A model that looks at the object loses more on the left than in the middle: \
+             its RFS is above 0."
         ),
         sheet: Sheet {
-            panels,
-            columns: 3,
-            panel_size: (350.0, 290.0),
-            legend: run
-                .variants
-                .iter()
-                .enumerate()
-                .map(|(v, variant)| (look(v), variant.name.clone()))
-                .collect(),
+            legend: material.legend(shown),
             legend_lines: true,
+            ..Sheet::filled(panels, 3, 280.0)
         },
     }
 }
 
-fn series(
-    run: &Run,
-    summary: &Summary,
-    variant: usize,
-    metric: &str,
-    noise: &str,
-    split: &str,
-) -> Option<Series> {
+fn series(material: &Material, variant: usize, metric: &str, noise: &str, split: &str) -> Option<Series> {
     let mut points = Vec::new();
     let mut band = Vec::new();
-    for level in summary.levels(split, metric, noise) {
-        let values = summary.values(&Key::noisy(split, metric, noise, Some(level)));
-        if let Some(stats) = summary::stats(run, variant, values) {
+    for level in material.summary.levels(split, metric, noise) {
+        let values = material.summary.values(&Key::noisy(split, metric, noise, Some(level)));
+        if let Some(stats) = summary::stats(material.run, variant, values) {
             points.push((level, stats.mean));
             if let Some(sd) = stats.sd {
                 band.push((level, stats.mean - sd, stats.mean + sd));
             }
         }
     }
-    (!points.is_empty()).then(|| Series { band, ..Series::new(look(variant), points) })
+    (!points.is_empty()).then(|| Series { band, ..Series::new(material.looks.of(variant), points) })
 }

@@ -345,10 +345,12 @@ fn figures_exist_and_decode() {
     build(&store).unwrap();
     let figures = store.report_dir().join("figures");
     for (name, size) in [
-        ("noise-gaussian", (2100, 640)),
-        ("training-curves", (2100, 1140)),
-        ("accuracy-vs-rfs", (1720, 700)),
-        ("deltas", (2100, 696)),
+        ("noise-gaussian", (1800, 620)),
+        ("training-curves", (1800, 1140)),
+        ("accuracy-vs-rfs", (1800, 700)),
+        ("accuracy-vs-cost", (1800, 700)),
+        ("deltas", (1800, 664)),
+        ("accuracy-by-class", (1800, 372)),
     ] {
         assert_eq!(image::image_dimensions(figures.join(format!("{name}.png"))).unwrap(), size, "{name}");
         let svg = fs::read_to_string(figures.join(format!("{name}.svg"))).unwrap();
@@ -358,8 +360,111 @@ fn figures_exist_and_decode() {
         );
         assert!(svg.trim_end().ends_with("</svg>"));
     }
-    let gallery = image::open(figures.join("gallery.png")).unwrap();
-    assert_eq!((gallery.width(), gallery.height()), (2 * (10 + 5 * 146), 2 * (44 + 4 * 158 + 34)));
+    for (name, rows) in [("random", 4), ("best", 1), ("median", 1), ("worst", 1)] {
+        let gallery = image::open(figures.join(format!("gallery-{name}.png"))).unwrap();
+        assert_eq!((gallery.width(), gallery.height()), (2 * (10 + 5 * 146), 2 * (44 + rows * 158 + 34)));
+    }
+}
+
+/// Four losses by two weights by two seeds; what becomes of the trials is told of (loss, weight, seed).
+fn two_axes(root: &Path, fate: impl Fn(&str, &str, u64) -> Fate) -> RunStore {
+    // The fixture's seeds 0 and 1 stand for the weight 10, 2 and 3 for 0.5.
+    let weight = |seed: u64| if seed < 2 { "10" } else { "0.5" };
+    let store = fixture::write(root, &LOSSES, 4, |loss, seed| fate(loss, weight(seed), seed % 2));
+    let mut plan = store.read_plan().unwrap();
+    plan.axes.insert(1, "training.beta".to_owned());
+    plan.baseline = Some("loss=none, beta=10".to_owned());
+    for trial in &mut plan.trials {
+        let beta = weight(trial.seed);
+        trial.variant.push_str(&format!(", beta={beta}"));
+        trial.axes.insert(1, ("training.beta".to_owned(), beta.to_owned()));
+        trial.seed %= 2;
+        trial.axes[2].1 = trial.seed.to_string();
+    }
+    store.write_plan(&plan).unwrap();
+    store
+}
+
+/// What a figure says, in drawing order.
+fn letters(store: &RunStore, name: &str) -> Vec<String> {
+    let svg = fs::read_to_string(store.report_dir().join("figures").join(format!("{name}.svg"))).unwrap();
+    let texts = svg.split("<text").skip(1).map(|t| t.split_once('>').unwrap().1.split_once('<').unwrap().0);
+    texts.map(|t| t.trim().to_owned()).collect()
+}
+
+#[test]
+fn two_axes_are_crossed_in_a_heat_map() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = two_axes(dir.path(), |_, _, _| Fate::Done);
+    let page_of_all = page(&build(&store).unwrap());
+    let words = letters(&store, "interaction-loss-training-beta");
+    // Accuracy on test-unbiased is 60 + 3 v + 4 s - s v: of the first loss 66 to 74 with 0.5, and 62 with 10.
+    let numbers: Vec<&str> = words.iter().map(String::as_str).filter(|w| w.parse::<f64>().is_ok()).collect();
+    assert_eq!(numbers[..10], ["0.5", "10", "70.0", "62.0", "70.5", "64.5", "71.0", "67.0", "71.5", "69.5"]);
+    assert_eq!(words.iter().filter(|w| *w == "n = 2").count(), 16);
+    assert!(page_of_all.contains("for every value of loss and training.beta, over 2 seeds: 16 trials"));
+
+    let dir = tempfile::tempdir().unwrap();
+    let store = two_axes(dir.path(), |loss, beta, seed| match (loss, beta, seed) {
+        ("ria", "10", 1) | ("iou", "10", _) => Fate::Untouched,
+        _ => Fate::Done,
+    });
+    let page = page(&build(&store).unwrap());
+    let words = letters(&store, "interaction-loss-training-beta");
+    assert_eq!(words.iter().filter(|w| *w == "n = 1").count(), 14);
+    assert_eq!(words.iter().filter(|w| *w == "–").count(), 2);
+    assert!(
+        page.contains("6 finished trials with others are left aside. Hatched: no finished trial."),
+        "{page}"
+    );
+}
+
+#[test]
+fn axes_that_move_together_have_no_heat_map() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = complete(dir.path());
+    let mut plan = store.read_plan().unwrap();
+    plan.axes.insert(1, "training.beta".to_owned());
+    for trial in &mut plan.trials {
+        let beta = trial.axes[0].1.len().to_string();
+        trial.axes.insert(1, ("training.beta".to_owned(), beta));
+    }
+    store.write_plan(&plan).unwrap();
+    build(&store).unwrap();
+    let files = fs::read_dir(store.report_dir().join("figures")).unwrap();
+    let names: Vec<String> = files.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(!names.iter().any(|n| n.starts_with("interaction")), "{names:?}");
+}
+
+#[test]
+fn costs_and_classes_are_told_in_words_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = page(&build(&complete(dir.path())).unwrap());
+    for words in [
+        // 40 s and 82 %; dearer ones are less accurate on test, and more so on test-unbiased.
+        "On it, for accuracy on test-unbiased, cheapest first: loss=none; loss=iou; loss=modified-iou; loss=ria.",
+        "Accuracy within each of the classes, mean over seeds with lines of ± 1 standard deviation (cut at 0 and 100), in the order of loss=none on test.",
+        "The 1 of 4 pictures with the highest IoU of Grad-CAM box and object, mean over the variants shown",
+        "4 pictures of 4 that every variant shown has recorded",
+        "All columns show the same pictures, from seed 0.",
+    ] {
+        assert!(page.contains(words), "the page lacks {words}");
+    }
+}
+
+#[test]
+fn galleries_show_what_all_variants_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = complete(dir.path());
+    // An earlier version recorded other pictures for one trial, and one fewer for another.
+    let index = |loss: &str| store.trial_dir(&id(loss, 0)).join("gallery/index.jsonl");
+    let text = fs::read_to_string(index("iou")).unwrap();
+    fs::write(index("iou"), text.lines().take(3).map(|l| format!("{l}\n")).collect::<String>()).unwrap();
+    let text = fs::read_to_string(index("ria")).unwrap();
+    fs::write(index("ria"), text.replace("\"scene-", "\"other-")).unwrap();
+    let page = page(&build(&store).unwrap());
+    assert!(page.contains("3 pictures of 3 that every variant shown has recorded"));
+    assert!(page.contains("3 of 4 variants are shown."));
 }
 
 #[test]
@@ -392,7 +497,7 @@ fn the_page_stands_alone_and_says_what_was_found() {
     }
     let link = format!("href=\"../trials/{}/\"", id("ria", 2));
     assert!(page.contains(&link), "{link}");
-    assert_eq!(page.matches("<svg").count(), 4);
+    assert_eq!(page.matches("<svg").count(), 6);
     for leak in [">NaN", ">None", " NaN"] {
         assert!(!page.contains(leak), "the page shows {leak}");
     }
@@ -571,7 +676,7 @@ fn the_same_records_give_the_same_files() {
         paths.into_iter().map(|p| (p.clone(), fs::read(p).unwrap())).collect()
     };
     let (first, second) = (files(), files());
-    assert_eq!(first.len(), 20 + 2 + 9);
+    assert_eq!(first.len(), 20 + 2 + 6 * 2 + 4);
     for ((path, a), (_, b)) in first.iter().zip(&second) {
         assert!(a == b, "{} differs", path.display());
     }

@@ -68,7 +68,8 @@ impl Evaluator<'_> {
     }
 }
 
-fn softmax_at(row: &[f32], class: usize) -> f32 {
+/// Softmax probability of a class.
+pub(super) fn softmax_at(row: &[f32], class: usize) -> f32 {
     let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f32 = row.iter().map(|v| (v - top).exp()).sum();
     row.get(class).map_or(0.0, |v| (v - top).exp() / sum)

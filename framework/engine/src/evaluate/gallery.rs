@@ -1,16 +1,20 @@
 //! Pictures with their heatmaps for the report (the paper's Figures 5 to 7).
 
 use super::Evaluator;
+use super::accuracy::softmax_at;
 use crate::EngineError;
+use crate::data::source::Source;
 use crate::data::transform::Transform;
 use crate::train::argmax;
-use fovea_api::{HeatmapView, ImageView, Localizer, Mask};
+use fovea_api::{HeatmapView, ImageView, Key, Localizer, Mask};
 use fovea_records::{GalleryItem, store};
 use image::{ExtendedColorType, ImageEncoder as _, codecs::png::PngEncoder};
+use std::collections::HashMap;
 use std::path::Path;
 
 impl Evaluator<'_> {
-    /// Writes the gallery of a split to `dir`: the same pictures for every trial of a run.
+    /// Writes the gallery of a split to `dir`: the same pictures for every trial of a run, whatever its seed. A report
+    /// chooses among them.
     ///
     /// # Errors
     /// When a picture cannot be read, a plugin fails, or a file cannot be written.
@@ -19,10 +23,32 @@ impl Evaluator<'_> {
         if wanted == 0 {
             return Ok(());
         }
-        let size = self.config.input.size;
         let count = self.source.dataset().len(split).unwrap_or(0);
-        let indices = pick(self, split, count, wanted);
-        let inputs = self.inputs(split, &indices)?;
+        let indices = drawn(self.source, split, count, wanted);
+        let permutation = localizer.permutation(split, count);
+        let mut items = Vec::with_capacity(indices.len());
+        for chunk in indices.chunks(self.config.evaluation.batch_size.max(1)) {
+            let targets = chunk
+                .iter()
+                .map(|&i| self.target(split, permutation.as_ref().map_or(i, |p| p[i]), localizer))
+                .collect::<Result<Vec<_>, _>>()?;
+            self.show(split, chunk, &targets, dir, &mut items)?;
+        }
+        store::write_lines(&dir.join("index.jsonl"), &items)?;
+        Ok(())
+    }
+
+    /// Explains some pictures, writes them and their heatmaps, and adds their lines to the index.
+    fn show(
+        &self,
+        split: &str,
+        indices: &[usize],
+        targets: &[Option<[f32; 4]>],
+        dir: &Path,
+        items: &mut Vec<GalleryItem>,
+    ) -> Result<(), EngineError> {
+        let size = self.config.input.size;
+        let inputs = self.inputs(split, indices)?;
         let (logits, heatmaps) = self.heatmaps(inputs.iter().flat_map(|i| i.image.iter().copied()).collect());
         let views: Vec<_> = heatmaps
             .chunks_exact(size * size)
@@ -31,30 +57,28 @@ impl Evaluator<'_> {
         let boxes = self.extractor.hard(&views)?;
         let classes = self.source.dataset().classes();
         let name_of = |class: usize| classes.get(class).cloned().unwrap_or_else(|| format!("class {class}"));
-        let permutation = localizer.permutation(split, count);
-        let mut items = Vec::new();
-        for (slot, (&index, input)) in indices.iter().zip(&inputs).enumerate() {
+        for (place, (&index, input)) in indices.iter().zip(&inputs).enumerate() {
             let meta = self.source.meta(split, index);
-            let target = self.target(split, permutation.as_ref().map_or(index, |p| p[index]), localizer)?;
+            let slot = items.len();
             let picture_file = format!("{slot:03}.png");
             let heatmap_file = format!("{slot:03}-cam.png");
             let rgb = interleaved(&input.image, size);
-            let grey: Vec<u8> = views[slot].values.iter().map(|v| byte(*v)).collect();
+            let grey: Vec<u8> = views[place].values.iter().map(|v| byte(*v)).collect();
             write_png(&dir.join(&picture_file), &rgb, size, ExtendedColorType::Rgb8)?;
             write_png(&dir.join(&heatmap_file), &grey, size, ExtendedColorType::L8)?;
             items.push(GalleryItem {
                 split: split.to_owned(),
                 image: meta.id,
                 label: name_of(meta.label),
-                predicted: name_of(argmax(&logits[slot])),
+                predicted: name_of(argmax(&logits[place])),
+                confidence: Some(softmax_at(&logits[place], meta.label)),
                 picture_file,
                 heatmap_file,
-                predicted_box: boxes[slot].map(|b| b.to_array()),
-                target_box: target,
+                predicted_box: boxes[place].map(|b| b.to_array()),
+                target_box: targets[place],
                 object_box: input.mask.as_ref().and_then(Mask::tight_box).map(|b| b.to_array()),
             });
         }
-        store::write_lines(&dir.join("index.jsonl"), &items)?;
         Ok(())
     }
 
@@ -74,21 +98,34 @@ impl Evaluator<'_> {
     }
 }
 
-/// The first pictures of different classes in turn, so that a small gallery shows many classes.
-fn pick(evaluator: &Evaluator<'_>, split: &str, count: usize, wanted: usize) -> Vec<usize> {
-    let mut turn = vec![0_usize; evaluator.source.dataset().classes().len()];
-    let mut ranked: Vec<(usize, usize)> = (0..count)
-        .map(|i| {
-            let label = evaluator.source.meta(split, i).label;
-            let rank = turn.get_mut(label).map_or(0, |t| {
-                *t += 1;
-                *t
-            });
-            (rank, i)
+/// Pictures drawn by a key that no trial has a part in, in turn through the classes, so that a small gallery shows many
+/// of them. A picture's place in the draw hangs on its name alone: more pictures in the split put others between, but
+/// turn no two around.
+fn drawn(source: &Source, split: &str, count: usize, wanted: usize) -> Vec<usize> {
+    let key = Key::new(0).purpose("gallery").purpose(split);
+    let mut drawn: Vec<(u64, usize, usize)> = (0..count)
+        .map(|index| {
+            let meta = source.meta(split, index);
+            (key.purpose(&meta.id).seed(), index, meta.label)
         })
         .collect();
-    ranked.sort_unstable();
-    ranked.into_iter().take(wanted).map(|(_, i)| i).collect()
+    drawn.sort_unstable();
+    in_turn(&drawn.iter().map(|(_, index, label)| (*index, *label)).collect::<Vec<_>>(), wanted)
+}
+
+/// The first `wanted` of some (picture, class) when each class has one turn a round.
+fn in_turn(pictures: &[(usize, usize)], wanted: usize) -> Vec<usize> {
+    let mut turns: HashMap<usize, usize> = HashMap::new();
+    let mut ranked: Vec<(usize, usize)> = pictures
+        .iter()
+        .map(|(index, label)| {
+            let turn = turns.entry(*label).or_default();
+            *turn += 1;
+            (*turn, *index)
+        })
+        .collect();
+    ranked.sort_by_key(|(turn, _)| *turn);
+    ranked.into_iter().take(wanted).map(|(_, index)| index).collect()
 }
 
 fn byte(value: f32) -> u8 {
@@ -108,4 +145,16 @@ fn write_png(path: &Path, pixels: &[u8], size: usize, color: ExtendedColorType) 
         .map_err(|e| EngineError::Config(format!("cannot encode {}: {e}", path.display())))?;
     store::write_atomic(path, &bytes)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_turn;
+
+    #[test]
+    fn every_class_has_a_turn_before_any_has_its_second() {
+        let pictures = [(7, 0), (3, 0), (5, 0), (1, 2), (4, 1), (2, 2)];
+        assert_eq!(in_turn(&pictures, 5), [7, 1, 4, 3, 2]);
+        assert_eq!(in_turn(&pictures, 9).len(), 6);
+    }
 }
