@@ -9,6 +9,7 @@ use crate::gallery::Gallery;
 use crate::page::{Block, Failure, Leaderboard, Links, Live, ProvenanceView, Verification};
 use crate::reference::ReferenceTable;
 use crate::run::{Run, SMOKE, Status};
+use crate::summary::costs;
 use crate::targets::TargetTable;
 use crate::text::ResultsTable;
 use base64::Engine as _;
@@ -128,8 +129,11 @@ pub(crate) fn write(
             .collect()
     };
     let compute: f64 = run.trials.iter().filter_map(crate::run::Trial::seconds).sum();
-    let used: BTreeSet<&str> =
-        run.trials.iter().flat_map(|t| t.rows.iter().map(|r| r.metric.as_str())).collect();
+    let used: BTreeSet<&str> = run
+        .trials
+        .iter()
+        .flat_map(|t| t.rows.iter().map(|r| r.metric.as_str()).chain(costs(t).map(|c| c.0)))
+        .collect();
     let definitions: Vec<Value> = metrics::DEFINITIONS
         .iter()
         .map(|d| {

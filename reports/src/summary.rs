@@ -1,7 +1,7 @@
 //! What variants reach on every metric. The main type is [`Summary`].
 
 use crate::compare::{Comparison, Side};
-use crate::run::{Run, Status};
+use crate::run::{Run, Status, Trial};
 use crate::stats::Stats;
 use fovea_records::{MetricRow, metrics};
 use std::cmp::Ordering;
@@ -93,6 +93,17 @@ pub(crate) struct Summary {
     none: Vec<Option<f64>>,
 }
 
+/// What a trial took, as far as it is known.
+pub(crate) fn costs(trial: &Trial) -> impl Iterator<Item = (&'static str, f64)> {
+    let done = trial.done.as_ref();
+    let values = [
+        done.map(|d| d.train_seconds),
+        trial.images_per_second,
+        done.and_then(|d| d.peak_memory).map(|bytes| bytes as f64),
+    ];
+    COSTS.into_iter().zip(values).filter_map(|(metric, value)| Some((metric, value?)))
+}
+
 impl Summary {
     /// Gathers the final rows of the done trials.
     pub(crate) fn of(run: &Run) -> Self {
@@ -101,12 +112,7 @@ impl Summary {
         let mut keys: Vec<Key> = Vec::new();
         let mut values: Vec<Vec<Option<f64>>> = Vec::new();
         for (position, trial) in run.trials.iter().enumerate().filter(|(_, t)| t.status == Status::Done) {
-            let cost = [
-                (COSTS[0], trial.done.as_ref().map(|d| d.train_seconds)),
-                (COSTS[1], trial.images_per_second),
-                (COSTS[2], trial.done.as_ref().and_then(|d| d.peak_memory).map(|bytes| bytes as f64)),
-            ];
-            let cost = cost.into_iter().filter_map(|(m, v)| Some(MetricRow::new("train", m, v?, 0)));
+            let cost = costs(trial).map(|(metric, value)| MetricRow::new("train", metric, value, 0));
             let measured = trial.rows.iter().filter(|r| r.epoch.is_none()).cloned();
             for row in measured.chain(cost).filter(|r| r.value.is_finite()) {
                 if !splits.contains(&row.split) {
