@@ -55,12 +55,22 @@ pub(crate) fn text(record: &TrialRecord, verdict: &Verdict) -> String {
         .changes
         .iter()
         .filter(|change| !told(&change.what))
-        .map(|change| format!("{} (recorded {}, now {})", change.what, change.recorded, change.now))
+        .map(|change| {
+            format!("{} (recorded {}, now {})", change.what, head(&change.recorded), head(&change.now))
+        })
         .collect();
     if !others.is_empty() && verdict.finding != Finding::Tampered {
         text += &paragraph(&format!("also changed: {}", others.join("; ")));
     }
     text
+}
+
+/// The beginning of a long value; `--json` has all of it.
+fn head(value: &str) -> String {
+    match value.char_indices().nth(WIDTH / 2) {
+        Some((end, _)) => format!("{}...", &value[..end]),
+        None => value.to_owned(),
+    }
 }
 
 /// A trial with one word about it.

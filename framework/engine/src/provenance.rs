@@ -34,7 +34,7 @@ pub(crate) fn line(
         machine: origin.machine,
         device: state_of(device, task),
         threads: rayon::current_num_threads(),
-        environment: environment::recorded(std::env::vars_os()),
+        environment: environment::recorded(std::env::vars_os(), std::env::current_exe().ok().as_deref()),
         plugins: plugins(task.kind, config, registry),
         base_dir: Some(task.base_dir.clone()),
     }
