@@ -146,11 +146,13 @@ fn only_what_nobody_needs_is_deleted() {
     workspace.write("small.toml", format!("{SMALL}{AXES}"));
     workspace.fovea(&["run", "small.toml", "training.epochs=2"]).ok();
     workspace.write("runs/small/trials/.plan.json.1.tmp", "half");
+    workspace.write("runs/small/reruns/verify-1/trials/a/trace.jsonl", "");
     let store = workspace.run("small");
     let gone = store.read_plan().unwrap().trials[0].id.clone();
     let before = files(store.root());
     let shown = workspace.fovea(&["gc"]).ok().stdout;
-    for words in ["shared warm-ups", "left half written", "nothing was deleted, --yes does it"] {
+    for words in ["shared warm-ups", "left half written", "what reruns", "nothing was deleted, --yes does it"]
+    {
         assert!(shown.contains(words), "{words:?} is not in:\n{shown}");
     }
     assert_eq!(files(store.root()), before);
@@ -166,7 +168,7 @@ fn only_what_nobody_needs_is_deleted() {
     drop(lock);
 
     let deleted = workspace.fovea(&["gc", "--yes"]).ok().stdout;
-    assert!(deleted.contains("deleted 2 items"), "{deleted}");
+    assert!(deleted.contains("deleted 3 items"), "{deleted}");
     assert!(std::fs::read_dir(store.root().join("stages")).unwrap().next().is_none());
     assert!(workspace.fovea(&["plan", "small.toml", "training.epochs=2"]).ok().stdout.contains("0 to run"));
 

@@ -12,8 +12,7 @@ use fovea_records::{Finding, RunPlan, RunStore, StoreError, TrialId, TrialOutcom
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// Folder of a run that keeps what reruns left.
-pub const RERUNS: &str = "reruns";
+pub use fovea_orchestrator::gc::RERUNS;
 
 /// Metrics may be off by this where nothing else is said: a point of accuracy.
 pub const TOLERANCE: f64 = 0.01;

@@ -12,6 +12,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+/// Folder of a run that keeps what reruns of its trials left; each is a run directory of its own.
+pub const RERUNS: &str = "reruns";
+
 /// Why something can be deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -22,6 +25,8 @@ pub enum Kind {
     Trial,
     /// A training checkpoint of a trial that is done.
     Checkpoint,
+    /// What a rerun left, of a check or of `fovea rerun`.
+    Rerun,
     /// Boxes that were neither written nor read for long.
     Cache,
     /// What a process that was killed left half written.
@@ -36,6 +41,7 @@ impl Kind {
             Self::Stage => "shared warm-ups whose trials are all done or gone",
             Self::Trial => "trials that are in no plan any more",
             Self::Checkpoint => "training checkpoints of trials that are done",
+            Self::Rerun => "what reruns and checks of trials left",
             Self::Cache => "cached boxes that were not used of late",
             Self::Temporary => "what was left half written",
         }
@@ -90,6 +96,9 @@ pub fn leftovers(store: &RunStore, trials: bool) -> Result<Vec<Leftover>, StoreE
             Some(false) | None => found.extend(checkpoints(&dir)),
         }
     }
+    let reruns = entries(&store.root().join(RERUNS)).into_iter();
+    let over = reruns.filter(|(_, dir)| RunStore::new(dir).holder().is_none());
+    found.extend(over.map(|(_, dir)| Leftover::new(Kind::Rerun, dir)));
     let whole: Vec<PathBuf> = found.iter().map(|leftover| leftover.path.clone()).collect();
     temporaries(store.root(), &whole, &mut found);
     Ok(found)
