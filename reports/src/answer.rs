@@ -12,6 +12,9 @@ use std::collections::HashMap;
 /// More variants than this are not put into words one by one.
 const MOST_VARIANTS: usize = 12;
 
+/// More variants than this that cannot be told from the baseline are named in one sentence.
+const MOST_ALIKE: usize = 3;
+
 /// What the run says about its question.
 #[derive(Debug, Serialize)]
 pub(crate) struct Answer {
@@ -71,15 +74,19 @@ impl Answer {
             lead.push(sentence);
         }
         let compared: Vec<usize> = (0..run.variants.len()).filter(|&v| Some(v) != run.baseline).collect();
-        let mut findings: Vec<Told> = compared
-            .iter()
-            .take(MOST_VARIANTS)
-            .filter_map(|&v| Finding::new(run, measures, tests, v).map(|f| f.text()))
-            .collect();
-        if compared.len() > MOST_VARIANTS {
-            let others = compared.len() - MOST_VARIANTS;
-            findings.push(Told::plain(format!("The other {others} variants are in the table.")));
+        let found = compared.iter().filter_map(|&v| Finding::new(run, measures, tests, v));
+        let (mut alike, mut others): (Vec<Finding<'_>>, Vec<Finding<'_>>) =
+            found.partition(|finding| finding.shows_nothing());
+        if alike.len() <= MOST_ALIKE {
+            others.append(&mut alike);
+            others.sort_by_key(|finding| finding.variant);
         }
+        let mut findings: Vec<Told> = others.iter().take(MOST_VARIANTS).map(Finding::text).collect();
+        if others.len() > MOST_VARIANTS {
+            let left = others.len() - MOST_VARIANTS;
+            findings.push(Told::plain(format!("The other {left} that differ are in the table.")));
+        }
+        findings.extend(together(&alike));
         let shared = || measures.iter().flat_map(|m| m.deltas.iter().flatten()).map(|d| d.n);
         let caveat = match (shared().min(), shared().max()) {
             (Some(_), Some(most)) if most < 2 => Some(
@@ -177,8 +184,24 @@ impl Tests {
     }
 }
 
+/// One sentence about those that cannot be told from the baseline, if there are any.
+fn together(alike: &[Finding<'_>]) -> Option<Told> {
+    let first = alike.first()?;
+    let mut names: Vec<String> = alike.iter().take(MOST_VARIANTS).map(|f| f.name.to_owned()).collect();
+    if alike.len() > names.len() {
+        names.push(format!("{} more", alike.len() - names.len()));
+    }
+    let (count, baseline) = (alike.len(), first.baseline);
+    let names = names.join("; ");
+    Some(Told {
+        text: format!("{count} variants cannot be told from {baseline} (p after Holm): {names}."),
+        rest: Some("Their differences and intervals stand with the trials of each.".to_owned()),
+    })
+}
+
 /// What can be said of one variant.
 struct Finding<'a> {
+    variant: usize,
     name: &'a str,
     baseline: &'a str,
     seeds: usize,
@@ -201,6 +224,7 @@ impl<'a> Finding<'a> {
         let deltas =
             || told(measures).filter_map(|(m, measure)| Some((m, measure, measure.deltas[variant]?)));
         let mut finding = Self {
+            variant,
             name: &run.variants[variant].label,
             baseline: &run.variants[run.baseline?].label,
             seeds: deltas().map(|(.., d)| d.n).min().unwrap_or(0),
@@ -253,6 +277,12 @@ impl<'a> Finding<'a> {
             }
         }
         Some(finding)
+    }
+
+    /// Whether tests were made and none of them tells it from the baseline.
+    fn shows_nothing(&self) -> bool {
+        let tested = !self.doubtful.is_empty() || !self.unchanged.is_empty();
+        self.seeds > 1 && tested && self.clear.is_empty() && self.plain.is_empty()
     }
 
     fn text(&self) -> Told {
@@ -314,5 +344,44 @@ fn list(items: &[String]) -> String {
         [] => String::new(),
         [one] => one.clone(),
         [head @ .., last] => format!("{} and {last}", head.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(name: &str, clear: &[&str], unchanged: &[&str]) -> Finding<'static> {
+        let texts = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect();
+        Finding {
+            variant: 0,
+            name: name.to_owned().leak(),
+            baseline: "loss=none",
+            seeds: 3,
+            clear: texts(clear),
+            doubtful: Vec::new(),
+            unchanged: texts(unchanged),
+            same: Vec::new(),
+            plain: Vec::new(),
+            pictures: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn many_variants_that_show_nothing_are_named_in_one_sentence() {
+        let nothing = |name: &str| finding(name, &[], &["RFS (0.001, within 0.020, p = 1)"]);
+        assert!(nothing("a").shows_nothing());
+        assert!(!finding("a", &["raises RFS by 0.1"], &["accuracy"]).shows_nothing());
+        assert!(!finding("a", &[], &[]).shows_nothing(), "the very numbers of the baseline are worth a word");
+        assert!(!Finding { seeds: 1, ..nothing("a") }.shows_nothing());
+
+        let alike: Vec<Finding<'_>> = (0..14).map(|i| nothing(&format!("v{i}"))).collect();
+        let told = together(&alike).unwrap();
+        assert_eq!(
+            told.text,
+            "14 variants cannot be told from loss=none (p after Holm): v0; v1; v2; v3; v4; v5; v6; v7; v8; v9; v10; \
+             v11; 2 more."
+        );
+        assert!(together(&[]).is_none());
     }
 }
