@@ -69,6 +69,18 @@ pub fn step(
     settings: &StepSettings,
     device: &Device,
 ) -> Result<StepResult, PluginError> {
+    // On a thread of the pool: from outside, every operation would wake one and wait for it.
+    rayon::scope(|_| step_here(model, optimizer, batch, objective, settings, device))
+}
+
+fn step_here(
+    model: &mut dyn DynClassifier,
+    optimizer: &mut ModuleOptimizer,
+    batch: Batch,
+    objective: Option<&Objective<'_>>,
+    settings: &StepSettings,
+    device: &Device,
+) -> Result<StepResult, PluginError> {
     let n = batch.labels.len();
     let size = settings.size;
     let mut batch = batch;

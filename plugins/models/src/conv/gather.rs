@@ -218,9 +218,12 @@ impl Gather<'_> {
         let taps = self.taps.len();
         let piece = taps.div_ceil(TASKS).next_multiple_of(8).min(64);
         let width = panels * PANEL;
-        let mut sums = vec![0.0; taps * width];
-        sums.par_chunks_mut((piece * width).max(1)).zip(self.taps.par_chunks(piece)).for_each(
-            |(out, taps)| {
+        // A task's sums stay in its cache until they are turned round.
+        let pieces: Vec<Vec<f32>> = self
+            .taps
+            .par_chunks(piece)
+            .map(|taps| {
+                let mut sums = vec![0.0; taps.len() * width];
                 let mut left = vec![0.0; taps.len() * INNER];
                 let mut segments = Vec::new();
                 for first in (0..columns).step_by(INNER) {
@@ -235,19 +238,24 @@ impl Gather<'_> {
                         right: &packed[first * PANEL..],
                         panel_stride: columns * PANEL,
                         panels,
-                        out: &mut *out,
+                        out: &mut sums,
                         out_stride: width,
                     }
                     .run();
                 }
-            },
-        );
+                let mut turned = Vec::with_capacity(channels * taps.len());
+                for channel in 0..channels {
+                    turned.extend(sums.iter().skip(channel).step_by(width));
+                }
+                turned
+            })
+            .collect();
         let mut out = vec![0.0; channels * taps];
         out.par_chunks_mut((8 * taps).max(1)).enumerate().for_each(|(group, out)| {
-            let rows = out.len() / taps;
-            for (tap, sums) in sums.chunks_exact(width).enumerate() {
-                for (row, sum) in sums[group * 8..][..rows].iter().enumerate() {
-                    out[row * taps + tap] = *sum;
+            for (row, out) in out.chunks_exact_mut(taps).enumerate() {
+                let channel = group * 8 + row;
+                for (out, turned) in out.chunks_mut(piece).zip(&pieces) {
+                    out.copy_from_slice(&turned[channel * out.len()..][..out.len()]);
                 }
             }
         });

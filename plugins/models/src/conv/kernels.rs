@@ -154,9 +154,19 @@ impl Geometry {
         out.par_chunks_mut(width).enumerate().with_min_len(8).for_each(|(channel, out)| {
             for (to, from) in out.chunks_exact_mut(part).zip(weight.chunks_exact(channels * k * k)) {
                 let from = &from[channel * k * k..][..k * k];
-                if s == 1 {
-                    to.copy_from_slice(from);
-                    continue;
+                match (s, k) {
+                    // Of known length, so that no call is made for a few numbers.
+                    (1, 3) => {
+                        if let (Some(to), Some(from)) = (to.first_chunk_mut::<9>(), from.first_chunk()) {
+                            *to = *from;
+                        }
+                        continue;
+                    }
+                    (1, _) => {
+                        to.copy_from_slice(from);
+                        continue;
+                    }
+                    _ => {}
                 }
                 for (t, to) in to.iter_mut().enumerate() {
                     let (y, x) = (row.rest + s * (t / column.taps), column.rest + s * (t % column.taps));
