@@ -6,9 +6,10 @@
 use crate::conv::conv2d;
 use crate::init::{Fill, Scope};
 use crate::norm::{batch_norm, scale_and_shift};
+use crate::pool::max_pool2d;
 use crate::relu::relu;
 use burn::module::{Module, Param, RunningState};
-use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
+use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, Distribution, Tensor, module};
 use fovea_api::Mode;
 
@@ -211,9 +212,7 @@ impl MaxPool2d {
     /// - output: `[N, C, (H + 2 padding - kernel) / 2 + 1, ...]`
     #[must_use]
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let options =
-            MaxPoolOptions::new([self.kernel; 2]).with_stride([2; 2]).with_padding([self.padding; 2]);
-        module::max_pool2d(input, options)
+        max_pool2d(input, self.kernel, 2, self.padding)
     }
 }
 
