@@ -10,6 +10,29 @@ const INNER: usize = 256;
 /// Tasks that a product is split into at least, where its shape allows.
 const TASKS: usize = 8;
 
+/// Places of a packed channel that are written at once, so that they stay in the first-level cache.
+const PACKED: usize = 64;
+
+/// Copies a run, without a call where it is short and of a usual length.
+#[inline(always)]
+pub(super) fn copy_run(to: &mut [f32], from: &[f32]) {
+    #[inline(always)]
+    fn whole<const L: usize>(to: &mut [f32], from: &[f32]) {
+        if let (Some(to), Some(from)) = (to.first_chunk_mut::<L>(), from.first_chunk::<L>()) {
+            *to = *from;
+        }
+    }
+    match from.len() {
+        2 => whole::<2>(to, from),
+        4 => whole::<4>(to, from),
+        8 => whole::<8>(to, from),
+        9 => whole::<9>(to, from),
+        16 => whole::<16>(to, from),
+        32 => whole::<32>(to, from),
+        _ => to.copy_from_slice(from),
+    }
+}
+
 /// Images with a border of zeros. Rows are split by the remainder of the column modulo `step`, so that columns `step`
 /// apart are neighbours.
 pub(super) struct Padded {
@@ -49,7 +72,7 @@ impl Padded {
                 let lines = to.chunks_exact_mut(span * step).skip(before);
                 for (to, from) in lines.zip(from.chunks_exact(width)) {
                     if step == 1 {
-                        to[before..before + width].copy_from_slice(from);
+                        copy_run(&mut to[before..before + width], from);
                     } else {
                         for (x, value) in from.iter().enumerate() {
                             let x = x + before;
@@ -209,9 +232,11 @@ impl Gather<'_> {
             let (panel, image) = (chunk / self.images, chunk % self.images);
             let count = PANEL.min(channels - panel * PANEL);
             let from = &right[(image * channels + panel * PANEL) * place..][..count * place];
-            for (channel, from) in from.chunks_exact(place).enumerate() {
-                for (to, value) in to.chunks_exact_mut(PANEL).zip(from) {
-                    to[channel] = *value;
+            for (block, to) in to.chunks_mut(PACKED * PANEL).enumerate() {
+                for (channel, from) in from.chunks_exact(place).enumerate() {
+                    for (to, value) in to.chunks_exact_mut(PANEL).zip(&from[block * PACKED..]) {
+                        to[channel] = *value;
+                    }
                 }
             }
         });

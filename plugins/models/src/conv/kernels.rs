@@ -1,6 +1,6 @@
 //! The convolution and its gradients on slices.
 
-use super::gather::{Border, Gather, Padded};
+use super::gather::{Border, Gather, Padded, copy_run};
 use rayon::prelude::*;
 
 /// The shapes of a convolution.
@@ -80,7 +80,7 @@ impl Geometry {
         out.par_chunks_mut(place).with_min_len(16).enumerate().for_each(|(chunk, out)| {
             let (image, channel) = (chunk / channels, chunk % channels);
             blocks.pieces(channel, image * place, place, |at, piece| {
-                out[at..at + piece.len()].copy_from_slice(piece);
+                copy_run(&mut out[at..at + piece.len()], piece);
             });
         });
         out
@@ -128,7 +128,7 @@ impl Geometry {
                 let (image, channel) = (chunk / channels, chunk % channels);
                 blocks.pieces(channel, image * place, place, |at, piece| {
                     if s == 1 {
-                        out[at..at + piece.len()].copy_from_slice(piece);
+                        copy_run(&mut out[at..at + piece.len()], piece);
                         return;
                     }
                     let (mut i, mut j) = (at / column.count, at % column.count);
@@ -154,19 +154,9 @@ impl Geometry {
         out.par_chunks_mut(width).enumerate().with_min_len(8).for_each(|(channel, out)| {
             for (to, from) in out.chunks_exact_mut(part).zip(weight.chunks_exact(channels * k * k)) {
                 let from = &from[channel * k * k..][..k * k];
-                match (s, k) {
-                    // Of known length, so that no call is made for a few numbers.
-                    (1, 3) => {
-                        if let (Some(to), Some(from)) = (to.first_chunk_mut::<9>(), from.first_chunk()) {
-                            *to = *from;
-                        }
-                        continue;
-                    }
-                    (1, _) => {
-                        to.copy_from_slice(from);
-                        continue;
-                    }
-                    _ => {}
+                if s == 1 {
+                    copy_run(to, from);
+                    continue;
                 }
                 for (t, to) in to.iter_mut().enumerate() {
                     let (y, x) = (row.rest + s * (t / column.taps), column.rest + s * (t % column.taps));
