@@ -76,7 +76,7 @@ impl Answer {
         let compared: Vec<usize> = (0..run.variants.len()).filter(|&v| Some(v) != run.baseline).collect();
         let found = compared.iter().filter_map(|&v| Finding::new(run, measures, tests, v));
         let (mut alike, mut others): (Vec<Finding<'_>>, Vec<Finding<'_>>) =
-            found.partition(|finding| finding.shows_nothing());
+            found.partition(Finding::shows_nothing);
         if alike.len() <= MOST_ALIKE {
             others.append(&mut alike);
             others.sort_by_key(|finding| finding.variant);
