@@ -124,13 +124,15 @@ loss = ["distance", "energy-c"]
 fn a_library_that_changes_in_the_middle_of_a_sweep_is_refused() {
     let workspace = Workspace::new();
     compile(&workspace, "good", &[], "good.so");
+    // Ready before the sweep begins, so that it is there before the first trial ends.
+    compile(&workspace, "good", &["-O2"], "next.so");
     let axes = "\n[plugins]\npaths = [\"good.so\"]\n[axes]\nlocalizer = [\"ground-truth\", \"green-box\"]\n";
     workspace.write("c.toml", format!("{SMALL}{axes}"));
     let mut run = workspace.command(&["run", "c.toml", "training.epochs=4", "training.warmup_epochs=0"]);
     let run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let store = workspace.run("small");
     wait_for("a trial", || (store.read_journal().ok()?.len() >= 2).then_some(()));
-    compile(&workspace, "good", &["-O2"], "good.so");
+    std::fs::rename(workspace.path().join("next.so"), workspace.path().join("good.so")).unwrap();
     let output = run.wait_with_output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");

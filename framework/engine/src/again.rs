@@ -88,17 +88,16 @@ impl<'a> Again<'a> {
         let own = store.read_metrics(id)?;
         let mut measured = Measured::default();
         for (row, artefact) in rows {
-            let later = |row| LaterRow {
+            if let Some(old) = own.iter().find(|old| old.measures_the_same(&row)) {
+                measured.recorded.push((row, old.value));
+                continue;
+            }
+            measured.new.push(LaterRow {
                 row,
                 of: done.artefacts.get(artefact).cloned().unwrap_or_default(),
                 settings: serde_json::to_value(settings).unwrap_or_default(),
                 version: self.version.clone(),
-            };
-            let row = later(row);
-            match own.iter().find(|old| row.replaces(&later((*old).clone()))) {
-                Some(old) => measured.recorded.push((row.row, old.value)),
-                None => measured.new.push(row),
-            }
+            });
         }
         Ok(measured)
     }
@@ -111,9 +110,9 @@ impl<'a> Again<'a> {
         settings: &EvaluationConfig,
         emit: Emit<'_>,
     ) -> Result<Vec<MetricRow>, EngineError> {
-        let TrainedTrial { mut config, weights } = TrainedTrial::open(&store.trial_dir(id))?;
-        let model =
-            TrainedTrial { config: config.clone(), weights: weights.clone() }.model_config(Some(&weights));
+        let trial = TrainedTrial::open(&store.trial_dir(id))?;
+        let model = trial.model_config(Some(&trial.weights));
+        let TrainedTrial { mut config, weights } = trial;
         let context = BuildContext {
             base_dir: self.base_dir.clone(),
             device: self.device.clone(),

@@ -45,27 +45,13 @@ impl LoadedLocalizer {
             .map_err(&failed)?;
         let tensors: Vec<(FoveaTensor, Option<FoveaTensor>)> =
             borrowed.iter().map(Borrowed::tensors).collect();
-        let raw: Vec<FoveaImage> = images
-            .iter()
-            .zip(&tensors)
-            .map(|(view, (pixels, mask))| FoveaImage {
-                size: size_of::<FoveaImage>(),
-                pixels: ptr::from_ref(pixels),
-                mask: mask.as_ref().map_or(ptr::null(), ptr::from_ref),
-                id: str_of(view.id),
-                split: str_of(view.split),
-                index: view.index as u64,
-            })
-            .collect();
+        let raw: Vec<FoveaImage> =
+            images.iter().zip(&tensors).map(|(view, tensors)| raw_image(view, tensors)).collect();
         let pointers: Vec<*const FoveaImage> = raw.iter().map(ptr::from_ref).collect();
-        let mut answers = Answers { images, found: vec![None; images.len()], problem: None };
+        let mut answers = Answers::new(images);
         let outcome =
             self.instance.call("localize", format_args!("{}", Pictures(images)), |instance, error| {
-                let sink = FoveaLocalizationSink {
-                    size: size_of::<FoveaLocalizationSink>(),
-                    context: ptr::from_mut(&mut answers).cast::<c_void>(),
-                    found: Some(found),
-                };
+                let sink = answers.sink();
                 // SAFETY: all arguments live for the call; the instance is locked.
                 let status =
                     unsafe { localize(instance, pointers.as_ptr(), pointers.len(), &raw const sink, error) };
@@ -161,7 +147,38 @@ pub(crate) struct Answers<'a> {
     pub(crate) problem: Option<String>,
 }
 
-pub(crate) unsafe extern "C" fn found(
+impl<'a> Answers<'a> {
+    /// None yet.
+    pub(crate) fn new(images: &'a [ImageView<'a>]) -> Self {
+        Self { images, found: vec![None; images.len()], problem: None }
+    }
+
+    /// What takes them, as long as they stay where they are.
+    pub(crate) fn sink(&mut self) -> FoveaLocalizationSink {
+        FoveaLocalizationSink {
+            size: size_of::<FoveaLocalizationSink>(),
+            context: ptr::from_mut(self).cast::<c_void>(),
+            found: Some(found),
+        }
+    }
+}
+
+/// A picture as the interface describes it, as long as its view and its tensors are there.
+pub(crate) fn raw_image(
+    view: &ImageView<'_>,
+    (pixels, mask): &(FoveaTensor, Option<FoveaTensor>),
+) -> FoveaImage {
+    FoveaImage {
+        size: size_of::<FoveaImage>(),
+        pixels: ptr::from_ref(pixels),
+        mask: mask.as_ref().map_or(ptr::null(), ptr::from_ref),
+        id: str_of(view.id),
+        split: str_of(view.split),
+        index: view.index as u64,
+    }
+}
+
+unsafe extern "C" fn found(
     context: *mut c_void,
     item: usize,
     localization: *const FoveaLocalization,

@@ -6,7 +6,7 @@ use crate::library::LoadedPlugin;
 use burn::tensor::{Tensor, TensorData};
 use fovea_abi::raw::{
     FOVEA_SCALES_GRADIENTS, FOVEA_WANTS_BOXES, FOVEA_WANTS_HEATMAPS, FOVEA_WANTS_MASKS, FoveaExplanation,
-    FoveaLoss, FoveaLossValue,
+    FoveaLoss, FoveaLossValue, FoveaTensor,
 };
 use fovea_api::{Explanation, ExplanationLoss, LossInputs, PluginError};
 use std::path::Path;
@@ -30,6 +30,42 @@ struct Seen {
     heatmaps: Option<Vec<f32>>,
     masks: Option<Vec<f32>>,
     valid: Vec<u8>,
+}
+
+/// The same, as the interface describes it.
+pub(crate) struct Arrays {
+    /// `[N, 4]`
+    pub(crate) boxes: Option<FoveaTensor>,
+    /// `[N, 4]`
+    pub(crate) targets: FoveaTensor,
+    /// `[N, H, W]`
+    pub(crate) heatmaps: Option<FoveaTensor>,
+    /// `[N, H, W]`
+    pub(crate) masks: Option<FoveaTensor>,
+}
+
+impl Arrays {
+    /// As long as all of them stay where they are. `shape` is N, height, width.
+    pub(crate) fn explanation(
+        &self,
+        [count, height, width]: [usize; 3],
+        valid: &[u8],
+        upstream: Option<&[f32]>,
+    ) -> FoveaExplanation {
+        let raw = |array: &Option<FoveaTensor>| array.as_ref().map_or(ptr::null(), ptr::from_ref);
+        FoveaExplanation {
+            size: size_of::<FoveaExplanation>(),
+            count,
+            height,
+            width,
+            boxes: raw(&self.boxes),
+            targets: &raw const self.targets,
+            heatmaps: raw(&self.heatmaps),
+            masks: raw(&self.masks),
+            valid: valid.as_ptr(),
+            upstream: upstream.map_or(ptr::null(), <[f32]>::as_ptr),
+        }
+    }
 }
 
 /// What it made of that.
@@ -71,24 +107,13 @@ impl LoadedLoss {
         let masks = seen.masks.as_deref().map(|masks| Floats::new(masks, &seen.shape));
         let targets = Floats::new(&seen.targets, &[n, 4]);
         let outcome = self.instance.call("evaluate", format_args!("{n} pictures"), |instance, error| {
-            let (boxes, heatmaps, masks) = (
-                boxes.as_ref().map(Floats::raw),
-                heatmaps.as_ref().map(Floats::raw),
-                masks.as_ref().map(Floats::raw),
-            );
-            let targets = targets.raw();
-            let explanation = FoveaExplanation {
-                size: size_of::<FoveaExplanation>(),
-                count: n,
-                height,
-                width,
-                boxes: boxes.as_ref().map_or(ptr::null(), ptr::from_ref),
-                targets: &raw const targets,
-                heatmaps: heatmaps.as_ref().map_or(ptr::null(), ptr::from_ref),
-                masks: masks.as_ref().map_or(ptr::null(), ptr::from_ref),
-                valid: seen.valid.as_ptr(),
-                upstream: upstream.map_or(ptr::null(), <[f32]>::as_ptr),
+            let arrays = Arrays {
+                boxes: boxes.as_ref().map(Floats::raw),
+                targets: targets.raw(),
+                heatmaps: heatmaps.as_ref().map(Floats::raw),
+                masks: masks.as_ref().map(Floats::raw),
             };
+            let explanation = arrays.explanation(seen.shape, &seen.valid, upstream);
             let buffer = |values: &mut Vec<f32>| {
                 if values.is_empty() { ptr::null_mut() } else { values.as_mut_ptr() }
             };

@@ -27,16 +27,6 @@ impl LaterRow {
     pub fn is_of(&self, done: &Done) -> bool {
         done.artefacts.values().any(|hash| *hash == self.of)
     }
-
-    /// Whether both are the same metric under the same conditions, so that the later one counts.
-    #[must_use]
-    pub fn replaces(&self, other: &Self) -> bool {
-        let key = |row: &MetricRow| {
-            let MetricRow { split, metric, noise, level, subset, epoch, value: _, count: _ } = row.clone();
-            (split, metric, noise, level.map(f64::to_bits), subset, epoch)
-        };
-        key(&self.row) == key(&other.row)
-    }
 }
 
 impl RunStore {
@@ -62,7 +52,7 @@ impl RunStore {
     /// When the file cannot be read or written.
     pub fn add_later(&self, id: &TrialId, done: &Done, rows: Vec<LaterRow>) -> Result<(), StoreError> {
         let mut all = self.read_later(id, done)?;
-        all.retain(|old| !rows.iter().any(|new| new.replaces(old)));
+        all.retain(|old| !rows.iter().any(|new| new.row.measures_the_same(&old.row)));
         all.extend(rows);
         store::write_lines(&self.later_path(id), &all)
     }

@@ -46,6 +46,16 @@ impl MetricRow {
         }
     }
 
+    /// Whether both are the same metric under the same conditions; the values may differ.
+    #[must_use]
+    pub fn measures_the_same(&self, other: &Self) -> bool {
+        fn key(row: &MetricRow) -> impl PartialEq {
+            let level = row.level.map(f64::to_bits);
+            (&row.split, &row.metric, &row.noise, level, &row.subset, row.epoch)
+        }
+        key(self) == key(other)
+    }
+
     /// Restricts the row to a noise kind and level.
     #[must_use]
     pub fn noise(mut self, kind: &str, level: Option<f64>) -> Self {

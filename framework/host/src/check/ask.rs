@@ -4,12 +4,12 @@ use super::arrays::{Buffer, Layout, Lent, Place};
 use super::input::{Input, Picture, Seen};
 use crate::call::{Failure, Instance, Written, str_of};
 use crate::library::Functions;
-use crate::localizer::{Answers, found};
+use crate::localizer::{Answers, raw_image};
+use crate::loss::Arrays;
 use fovea_abi::raw::{
     FOVEA_ERROR, FOVEA_SCALES_GRADIENTS, FOVEA_WANTS_BOXES, FOVEA_WANTS_HEATMAPS, FOVEA_WANTS_MASKS,
-    FoveaBoxes, FoveaExplanation, FoveaExtractor, FoveaImage, FoveaLocalization, FoveaLocalizationSink,
-    FoveaLocalizer, FoveaLoss, FoveaLossValue, FoveaModel, FoveaModelRequest, FoveaSink, FoveaStatus,
-    FoveaStr, FoveaTensor,
+    FoveaBoxes, FoveaExtractor, FoveaImage, FoveaLocalization, FoveaLocalizationSink, FoveaLocalizer,
+    FoveaLoss, FoveaLossValue, FoveaModel, FoveaModelRequest, FoveaSink, FoveaStatus, FoveaStr, FoveaTensor,
 };
 use fovea_api::{ImageView, Localization};
 use std::ffi::c_void;
@@ -132,29 +132,15 @@ fn localize(
             mask: Some(&picture.mask),
         })
         .collect();
-    let images: Vec<FoveaImage> = tensors
-        .iter()
-        .zip(&views)
-        .map(|((pixels, mask), view)| FoveaImage {
-            size: size_of::<FoveaImage>(),
-            pixels: ptr::from_ref(pixels),
-            mask: mask.as_ref().map_or(ptr::null(), ptr::from_ref),
-            id: str_of(view.id),
-            split: str_of(view.split),
-            index: view.index as u64,
-        })
-        .collect();
+    let images: Vec<FoveaImage> =
+        tensors.iter().zip(&views).map(|(tensors, view)| raw_image(view, tensors)).collect();
     let pointers: Vec<*const FoveaImage> = images.iter().map(ptr::from_ref).collect();
-    let mut answers = Answers { images: &views, found: vec![None; views.len()], problem: None };
+    let mut answers = Answers::new(&views);
     let sizes: Vec<String> =
         pictures.iter().map(|p| format!("{}x{}", p.image.width, p.image.height)).collect();
     let about = format!("{} ({})", counted(pictures.len(), "picture"), sizes.join(", "));
     let outcome = instance.call("localize", format_args!("{about}"), |instance, error| {
-        let sink = FoveaLocalizationSink {
-            size: size_of::<FoveaLocalizationSink>(),
-            context: ptr::from_mut(&mut answers).cast::<c_void>(),
-            found: Some(found),
-        };
+        let sink = answers.sink();
         // SAFETY: all arguments live for the call; the instance is locked.
         (unsafe { localize(instance, pointers.as_ptr(), pointers.len(), &raw const sink, error) }, 0)
     });
@@ -288,20 +274,14 @@ pub(super) fn evaluate(
     let about = format!("{} of {width}x{height}", counted(n, "picture"));
     instance
         .call("evaluate", format_args!("{about}"), |instance, error| {
-            let (boxes, targets) = (boxes.as_ref().map(Lent::raw), targets.raw());
-            let (heatmaps, masks) = (heatmaps.as_ref().map(Lent::raw), masks.as_ref().map(Lent::raw));
-            let explanation = FoveaExplanation {
-                size: size_of::<FoveaExplanation>(),
-                count: n,
-                height,
-                width,
-                boxes: boxes.as_ref().map_or(ptr::null(), ptr::from_ref),
-                targets: &raw const targets,
-                heatmaps: heatmaps.as_ref().map_or(ptr::null(), ptr::from_ref),
-                masks: masks.as_ref().map_or(ptr::null(), ptr::from_ref),
-                valid: seen.valid.as_ptr(),
-                upstream: upstream.map_or(ptr::null(), Vec::as_ptr),
+            let arrays = Arrays {
+                boxes: boxes.as_ref().map(Lent::raw),
+                targets: targets.raw(),
+                heatmaps: heatmaps.as_ref().map(Lent::raw),
+                masks: masks.as_ref().map(Lent::raw),
             };
+            let upstream = upstream.map(Vec::as_slice);
+            let explanation = arrays.explanation(seen.shape, &seen.valid, upstream);
             let wanted = |flag: u32, buffer: &mut Buffer<f32>| {
                 if wants(flag) && seen.gradients { buffer.raw() } else { ptr::null_mut() }
             };
