@@ -135,18 +135,32 @@ fn affine(
     let change = |add: Option<&[f32]>| {
         cpu::change_runs(input, rows.piece, 1, |index, out| {
             let add = add.map(|add| rows.piece_of(add, index));
-            wide(|| match add {
-                Some(add) => rows.each(out, [add], |out, [add]| {
-                    for (((x, add), scale), shift) in out.iter_mut().zip(add).zip(&scale).zip(&shift) {
-                        *x = rectified(*x * scale + shift + add, relu);
-                    }
-                }),
-                None => rows.each(out, [], |out, []| {
-                    for ((x, scale), shift) in out.iter_mut().zip(&scale).zip(&shift) {
-                        *x = rectified(*x * scale + shift, relu);
-                    }
-                }),
-            });
+            wide(
+                #[inline(always)]
+                || match add {
+                    Some(add) => rows.each(
+                        out,
+                        [add],
+                        #[inline(always)]
+                        |out, [add]| {
+                            for (((x, add), scale), shift) in out.iter_mut().zip(add).zip(&scale).zip(&shift)
+                            {
+                                *x = rectified(*x * scale + shift + add, relu);
+                            }
+                        },
+                    ),
+                    None => rows.each(
+                        out,
+                        [],
+                        #[inline(always)]
+                        |out, []| {
+                            for ((x, scale), shift) in out.iter_mut().zip(&scale).zip(&shift) {
+                                *x = rectified(*x * scale + shift, relu);
+                            }
+                        },
+                    ),
+                },
+            );
         })
     };
     match add {
@@ -220,18 +234,31 @@ fn moments(input: &[f32], channels: usize) -> Vec<f32> {
         .par_chunks(rows.piece)
         .map(|piece| {
             let count = (piece.len() / channels) as f64;
-            wide(|| {
-                let [sums] = rows.sums([piece], [], |[x], []| [x]);
-                let centre = rows.spread(sums.iter().map(|sum| (sum / count) as f32));
-                // What the centre leaves out by rounding is in the second sum.
-                let [squares, rest] = rows.sums([piece], [&centre], |[x], [centre]| {
-                    let distance = x - centre;
-                    [distance * distance, distance]
-                });
-                let means = (0..channels).map(|c| f64::from(centre[c]) + rest[c] / count);
-                let squares = (0..channels).map(|c| squares[c] - rest[c] * rest[c] / count);
-                (count, [means.collect(), squares.collect()])
-            })
+            wide(
+                #[inline(always)]
+                || {
+                    let [sums] = rows.sums(
+                        [piece],
+                        [],
+                        #[inline(always)]
+                        |[x], []| [x],
+                    );
+                    let centre = rows.spread(sums.iter().map(|sum| (sum / count) as f32));
+                    // What the centre leaves out by rounding is in the second sum.
+                    let [squares, rest] = rows.sums(
+                        [piece],
+                        [&centre],
+                        #[inline(always)]
+                        |[x], [centre]| {
+                            let distance = x - centre;
+                            [distance * distance, distance]
+                        },
+                    );
+                    let means = (0..channels).map(|c| f64::from(centre[c]) + rest[c] / count);
+                    let squares = (0..channels).map(|c| squares[c] - rest[c] * rest[c] / count);
+                    (count, [means.collect(), squares.collect()])
+                },
+            )
         })
         .collect();
     let total = (input.len() / channels) as f64;
@@ -274,19 +301,33 @@ impl Batch<'_> {
         in_chunks(self.input.len(), rows.piece, |index, out| {
             let input = rows.piece_of(self.input, index);
             let numbers = || mean.iter().zip(&factor).zip(&bias);
-            wide(|| match add {
-                Some(add) => rows.each(out, [input, rows.piece_of(add, index)], |out, [input, add]| {
-                    let values = out.iter_mut().zip(input).zip(add).zip(numbers());
-                    for (((out, x), add), ((mean, factor), bias)) in values {
-                        *out = rectified((x - mean) * factor + bias + add, relu);
-                    }
-                }),
-                None => rows.each(out, [input], |out, [input]| {
-                    for ((out, x), ((mean, factor), bias)) in out.iter_mut().zip(input).zip(numbers()) {
-                        *out = rectified((x - mean) * factor + bias, relu);
-                    }
-                }),
-            });
+            wide(
+                #[inline(always)]
+                || match add {
+                    Some(add) => rows.each(
+                        out,
+                        [input, rows.piece_of(add, index)],
+                        #[inline(always)]
+                        |out, [input, add]| {
+                            let values = out.iter_mut().zip(input).zip(add).zip(numbers());
+                            for (((out, x), add), ((mean, factor), bias)) in values {
+                                *out = rectified((x - mean) * factor + bias + add, relu);
+                            }
+                        },
+                    ),
+                    None => rows.each(
+                        out,
+                        [input],
+                        #[inline(always)]
+                        |out, [input]| {
+                            for ((out, x), ((mean, factor), bias)) in out.iter_mut().zip(input).zip(numbers())
+                            {
+                                *out = rectified((x - mean) * factor + bias, relu);
+                            }
+                        },
+                    ),
+                },
+            );
         })
     }
 
@@ -294,7 +335,12 @@ impl Batch<'_> {
     #[inline(always)]
     fn gradient_sums(&self, index: usize, gradient: &[f32], mean: &[f32]) -> Sums {
         let input = self.rows.piece_of(self.input, index);
-        self.rows.sums([input, gradient], [mean], |[x, g], [mean]| [(x - mean) * g, g])
+        self.rows.sums(
+            [input, gradient],
+            [mean],
+            #[inline(always)]
+            |[x, g], [mean]| [(x - mean) * g, g],
+        )
     }
 
     /// The gradient of what is rectified, and the gradient of `affine`, `[2, C]`: sums of the gradient times the
@@ -310,18 +356,27 @@ impl Batch<'_> {
         let rectified = output.map(|output| {
             in_chunks(gradient.len(), rows.piece, |index, out| {
                 let (gradient, output) = (rows.piece_of(gradient, index), rows.piece_of(output, index));
-                let sums = wide(|| {
-                    for ((out, g), y) in out.iter_mut().zip(gradient).zip(output) {
-                        *out = if *y <= 0.0 { 0.0 } else { *g };
-                    }
-                    self.gradient_sums(index, out, &mean)
-                });
+                let sums = wide(
+                    #[inline(always)]
+                    || {
+                        for ((out, g), y) in out.iter_mut().zip(gradient).zip(output) {
+                            *out = if *y <= 0.0 { 0.0 } else { *g };
+                        }
+                        self.gradient_sums(index, out, &mean)
+                    },
+                );
                 keep(index, sums);
             })
         });
         if rectified.is_none() {
             gradient.par_chunks(rows.piece).enumerate().for_each(|(index, gradient)| {
-                keep(index, wide(|| self.gradient_sums(index, gradient, &mean)));
+                keep(
+                    index,
+                    wide(
+                        #[inline(always)]
+                        || self.gradient_sums(index, gradient, &mean),
+                    ),
+                );
             });
         }
         let sum = |which: usize, channel: usize| {
@@ -349,15 +404,23 @@ impl Batch<'_> {
         let mean = self.mean();
         in_chunks(gradient.len(), rows.piece, |index, out| {
             let inputs = [rows.piece_of(self.input, index), rows.piece_of(gradient, index)];
-            wide(|| {
-                rows.each(out, inputs, |out, [input, gradient]| {
-                    let numbers = outer.iter().zip(&along).zip(&shift).zip(&mean);
-                    let values = out.iter_mut().zip(input).zip(gradient).zip(numbers);
-                    for (((out, x), g), (((outer, along), shift), mean)) in values {
-                        *out = g * outer - ((x - mean) * along + shift);
-                    }
-                });
-            });
+            wide(
+                #[inline(always)]
+                || {
+                    rows.each(
+                        out,
+                        inputs,
+                        #[inline(always)]
+                        |out, [input, gradient]| {
+                            let numbers = outer.iter().zip(&along).zip(&shift).zip(&mean);
+                            let values = out.iter_mut().zip(input).zip(gradient).zip(numbers);
+                            for (((out, x), g), (((outer, along), shift), mean)) in values {
+                                *out = g * outer - ((x - mean) * along + shift);
+                            }
+                        },
+                    );
+                },
+            );
         })
     }
 }

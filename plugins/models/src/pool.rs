@@ -73,13 +73,16 @@ impl Geometry {
                     taps.fill(tap);
                     continue;
                 }
-                wide(|| {
-                    for ((most, own), x) in out.iter_mut().zip(taps.iter_mut()).zip(input) {
-                        let more = *x > *most || x.is_nan();
-                        *most = if more { *x } else { *most };
-                        *own = if more { tap } else { *own };
-                    }
-                });
+                wide(
+                    #[inline(always)]
+                    || {
+                        for ((most, own), x) in out.iter_mut().zip(taps.iter_mut()).zip(input) {
+                            let more = *x > *most || x.is_nan();
+                            *most = if more { *x } else { *most };
+                            *own = if more { tap } else { *own };
+                        }
+                    },
+                );
             }
         });
         (out, taps)
@@ -93,11 +96,14 @@ impl Geometry {
                 let at = meeting.place as usize * place;
                 let (gradient, taps) = (&gradient[at..][..place], &taps[at..][..place]);
                 let tap = meeting.tap as u8;
-                wide(|| {
-                    for ((out, g), own) in out.iter_mut().zip(gradient).zip(taps) {
-                        *out += if *own == tap { *g } else { 0.0 };
-                    }
-                });
+                wide(
+                    #[inline(always)]
+                    || {
+                        for ((out, g), own) in out.iter_mut().zip(gradient).zip(taps) {
+                            *out += if *own == tap { *g } else { 0.0 };
+                        }
+                    },
+                );
             }
         })
     }

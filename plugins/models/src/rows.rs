@@ -7,8 +7,8 @@ use rayon::prelude::*;
 const PIECE: usize = 1 << 15;
 /// Elements that wide rows have at least.
 const WIDE: usize = 256;
-/// Elements whose sums stay in registers.
-const LANES: usize = 32;
+/// Elements whose sums stay in registers. Not fewer: a loop over them would be unrolled instead of vectorised.
+const LANES: usize = 64;
 
 /// How `[rows, channels]` is handled: several rows as one wide row, so that narrow ones are fast, too. What is done
 /// depends on the shape alone, and so do the bits of sums.
@@ -24,7 +24,9 @@ pub(crate) struct Rows {
 
 impl Rows {
     pub(crate) fn new(channels: usize) -> Self {
-        let width = channels * WIDE.div_ceil(channels);
+        // A multiple of the lanes, which all but the last row of a piece then fill.
+        let least = LANES / gcd(channels, LANES);
+        let width = channels * WIDE.div_ceil(channels).next_multiple_of(least);
         Self { channels, width, piece: (PIECE / width).max(1) * width }
     }
 
@@ -64,14 +66,11 @@ impl Rows {
         let mut totals = [(); K].map(|()| vec![0.0f64; self.channels]);
         let length = inputs[0].len();
         for first in (0..self.width).step_by(LANES) {
-            let lanes = LANES.min(self.width - first);
             let mut sums = [[0.0f32; LANES]; K];
+            let own = numbers.map(|numbers| array(&numbers[first..]));
             for start in (first..length).step_by(self.width) {
-                let block = inputs.map(|input| input[start..].first_chunk::<LANES>());
-                let own = numbers.map(|numbers| numbers[first..].first_chunk::<LANES>());
-                if block.iter().all(Option::is_some) && own.iter().all(Option::is_some) && lanes == LANES {
-                    let block = block.map(|block| block.unwrap_or(&[0.0; LANES]));
-                    let own = own.map(|own| own.unwrap_or(&[0.0; LANES]));
+                if start + LANES <= length {
+                    let block = inputs.map(|input| array(&input[start..]));
                     for lane in 0..LANES {
                         let values = f(block.map(|x| x[lane]), own.map(|x| x[lane]));
                         for k in 0..K {
@@ -79,8 +78,8 @@ impl Rows {
                         }
                     }
                 } else {
-                    for lane in 0..lanes.min(length - start) {
-                        let values = f(inputs.map(|x| x[start + lane]), numbers.map(|x| x[first + lane]));
+                    for lane in 0..length - start {
+                        let values = f(inputs.map(|x| x[start + lane]), own.map(|x| x[lane]));
                         for k in 0..K {
                             sums[k][lane] += values[k];
                         }
@@ -88,7 +87,7 @@ impl Rows {
                 }
             }
             for (total, sums) in totals.iter_mut().zip(sums) {
-                for (lane, sum) in sums.into_iter().enumerate().take(lanes) {
+                for (lane, sum) in sums.into_iter().enumerate() {
                     total[(first + lane) % self.channels] += f64::from(sum);
                 }
             }
@@ -97,11 +96,36 @@ impl Rows {
     }
 }
 
+/// The first elements, of which there are enough.
+#[inline(always)]
+fn array(values: &[f32]) -> &[f32; LANES] {
+    values.first_chunk().expect("wide rows are multiples of the lanes, and shorter ones are handled apart")
+}
+
+/// The greatest common divisor.
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
 /// The sum of each column of `[rows, channels]`.
 pub(crate) fn column_sums(values: &[f32], channels: usize) -> Vec<f32> {
     let rows = Rows::new(channels);
-    let pieces: Vec<[Vec<f64>; 1]> =
-        values.par_chunks(rows.piece).map(|piece| wide(|| rows.sums([piece], [], |[x], []| [x]))).collect();
+    let pieces: Vec<[Vec<f64>; 1]> = values
+        .par_chunks(rows.piece)
+        .map(|piece| {
+            wide(
+                #[inline(always)]
+                || {
+                    rows.sums(
+                        [piece],
+                        [],
+                        #[inline(always)]
+                        |[x], []| [x],
+                    )
+                },
+            )
+        })
+        .collect();
     let total = |channel: usize| pieces.iter().map(|[sums]| sums[channel]).sum::<f64>() as f32;
     (0..channels).map(total).collect()
 }
