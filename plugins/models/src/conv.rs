@@ -21,6 +21,7 @@ use burn::backend::Dispatch;
 use burn::tensor::{Tensor, module, ops::ConvOptions};
 use extension::ConvolutionBackend;
 use shape::Geometry;
+pub(crate) use tile::dispatch;
 
 /// Channels below which pictures are convolved as they come.
 const FEW: usize = 8;

@@ -5,6 +5,7 @@
 
 use crate::conv::convolve;
 use crate::init::{Fill, Scope};
+use crate::linear::product;
 use crate::map::Map;
 use crate::norm::{Then, batch_norm, scale_and_shift};
 use crate::pool::max_pool;
@@ -169,7 +170,7 @@ impl Linear {
     /// - output: `[N, out]`
     #[must_use]
     pub fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        input.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
+        product(input, self.weight.val()) + self.bias.val().unsqueeze()
     }
 }
 

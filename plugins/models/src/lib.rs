@@ -4,7 +4,7 @@
 //! - [`resnet`], [`vgg`]: the networks [`ResNet`] and [`Vgg`].
 //! - [`resnet_plugins`], [`vgg_plugins`]: their configurations and presets, one unit struct per plugin.
 //! - [`graph`]: networks declared layer by layer in JSON, by users and by dynamic plugins.
-//! - [`map`], [`layers`], [`conv`], [`norm`], [`pool`], [`relu`], [`init`]: what the networks are made of.
+//! - [`map`], [`layers`], [`conv`], [`linear`], [`norm`], [`pool`], [`relu`], [`init`]: what the networks are made of.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
 pub mod conv;
@@ -12,6 +12,7 @@ mod cpu;
 pub mod graph;
 pub mod init;
 pub mod layers;
+pub mod linear;
 pub mod map;
 pub mod norm;
 pub mod options;

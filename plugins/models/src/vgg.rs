@@ -4,6 +4,7 @@ use crate::init::Scope;
 use crate::layers::{
     BatchNorm2d, Conv2d, Conv2dConfig, Linear, MaxPool2d, Relu, adaptive_average, dropout_mask,
 };
+use crate::linear::product_and_sums;
 use crate::map::Map;
 use crate::norm::Then;
 use crate::options::Freeze;
@@ -138,9 +139,16 @@ impl Vgg {
         let [n, channels, side, _] = pooled.dims();
         let mut x = pooled.clone().reshape([n, channels * side * side]);
         let (output, hidden) = self.classifier.split_last().expect("the last linear layer gives the logits");
-        let mut masks = Vec::new();
+        let (mut masks, mut sums) = (Vec::new(), None);
         for (i, layer) in hidden.iter().enumerate() {
-            let raw = layer.forward(x);
+            let raw = if i == 0 {
+                // Behind a Grad-CAM, the same operation gives the sums that it needs.
+                let [raw, by_channel] = product_and_sums(x, layer.weight.val(), channels);
+                sums = Some(by_channel);
+                raw + layer.bias.val().unsqueeze()
+            } else {
+                layer.forward(x)
+            };
             let mut mask = raw.clone().detach().greater_elem(0.0).float();
             x = relu(raw);
             if let Some(kept) = drop(i, mask.dims()) {
@@ -155,8 +163,9 @@ impl Vgg {
             CamLayer::Pooled => pooled,
         };
         let [_, _, h, w] = features.dims();
-        let weights = self.classifier.iter().map(|layer| layer.weight.val()).collect();
-        let head = PerceptronHead { weights, masks, channels, area: h * w };
+        let sums = sums.unwrap_or_else(|| by_channel(output.weight.val(), channels));
+        let behind = self.classifier.iter().skip(1).map(|layer| layer.weight.val());
+        let head = PerceptronHead { weights: [sums].into_iter().chain(behind).collect(), masks, area: h * w };
         CamForward { logits, features, head: Box::new(head) }
     }
 }
@@ -191,29 +200,29 @@ impl Classifier for Vgg {
 /// Pooling preserves the sum of a gradient over space, so `alpha_k` is the sum over the pooled map of the gradient
 /// `W1^T (m1 * W2^T (m2 * ... W[t]))`, divided by the area of the CAM layer. The masks are constants.
 struct PerceptronHead {
-    /// `[out, in]` of each layer.
+    /// `[out, in]` of each layer, that of the first summed over space, `[out, K]`: summing before the product is the same
+    /// as summing the product, and cheaper.
     weights: Vec<Tensor<2>>,
     /// `[N, out]` of each layer but the last: ReLU mask times scaled dropout mask.
     masks: Vec<Tensor<2>>,
-    channels: usize,
     area: usize,
 }
 
 impl CamHead for PerceptronHead {
     fn cam_weights(&self, class: Tensor<1, Int>) -> Tensor<2> {
-        let mut weights = self.weights.clone();
-        // Summing the first weight over space before the product is the same as summing the product, and cheaper.
-        let [out, input] = weights[0].dims();
-        let by_channel = weights[0].clone().reshape([out, self.channels, input / self.channels]);
-        weights[0] = by_channel.sum_dim(2).reshape([out, self.channels]);
-
-        let (last, hidden) = weights.split_last().expect("the last linear layer gives the logits");
+        let (last, hidden) = self.weights.split_last().expect("the last linear layer gives the logits");
         let mut gradient = last.clone().select(0, class);
         for (weight, mask) in hidden.iter().zip(&self.masks).rev() {
             gradient = (gradient * mask.clone()).matmul(weight.clone());
         }
         gradient / self.area as f64
     }
+}
+
+/// Columns summed over space, `[out, channels h w]` to `[out, channels]`.
+fn by_channel(weight: Tensor<2>, channels: usize) -> Tensor<2> {
+    let [out, input] = weight.dims();
+    weight.reshape([out, channels, input / channels]).sum_dim(2).reshape([out, channels])
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ impl Tiles<'_> {
 }
 
 /// Runs this with the widest vectors that the machine has.
-pub(super) fn dispatch(work: impl WithSimd<Output = ()>) {
+pub(crate) fn dispatch(work: impl WithSimd<Output = ()>) {
     #[cfg(target_arch = "x86_64")]
     {
         if let Some(simd) = pulp::x86::V4::try_new() {

@@ -15,7 +15,8 @@ pub(super) enum Trace {
     Argument(Value),
     /// A scaled dropout mask, a constant.
     Mask(Value),
-    /// Weight of a fully connected layer, `[out, in]`.
+    /// Weight of a fully connected layer, `[out, in]`; summed over space, `[out, channels]`, where sums are all that is
+    /// needed of its input. Summing before the product is the same as summing the product, and cheaper.
     Weight(Tensor<2>),
     /// Height and width of the map that was pooled, flattened or explained.
     Size([usize; 2]),
@@ -37,16 +38,12 @@ impl GraphHead {
         }
     }
 
-    /// The weight of a linear layer, its columns summed where sums are all that is needed of its input.
-    fn weight(&self, node: usize, need: Need) -> Tensor<2> {
+    /// The weight of a linear layer as the pass forward has left it.
+    fn weight(&self, node: usize) -> Tensor<2> {
         let Some(Trace::Weight(weight)) = self.traces.get(&node) else {
             unreachable!("the pass forward keeps the weights behind the CAM layer")
         };
-        match need {
-            // Summing before the product is the same as summing the product, and cheaper.
-            Need::Sum(channels) => by_channel(weight.clone(), channels),
-            _ => weight.clone(),
-        }
+        weight.clone()
     }
 
     /// The gradient with respect to one of a node's inputs, in the form that is needed there.
@@ -57,9 +54,7 @@ impl GraphHead {
         let need = self.blueprint.derivation.needs[input];
         let form = self.blueprint.derivation.needs[index];
         match node.operation {
-            Operation::Linear { .. } => {
-                Value::Vector(gradient.clone().vector().matmul(self.weight(index, need)))
-            }
+            Operation::Linear { .. } => Value::Vector(gradient.clone().vector().matmul(self.weight(index))),
             Operation::Activation(activation) => match self.traces.get(&index) {
                 Some(Trace::Argument(Value::Map(x))) => {
                     let derivative = x.clone().each(|x| activation.derivative(x));
@@ -137,7 +132,7 @@ impl GraphHead {
         let needs = &self.blueprint.derivation.needs;
         if let Operation::Linear { .. } = node.operation {
             let input = node.inputs[0];
-            gradients[input] = Some(Value::Vector(self.weight(output, needs[input]).select(0, class)));
+            gradients[input] = Some(Value::Vector(self.weight(output).select(0, class)));
         } else if let Shape::Vector(classes) = node.shape {
             let [n] = class.dims();
             let device = class.device();

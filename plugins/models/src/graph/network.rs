@@ -8,6 +8,7 @@ use crate::init::Scope;
 use crate::layers::{
     BatchNorm2d, Conv2d, Conv2dConfig, Linear, adaptive_average, dropout_mask, global_average,
 };
+use crate::linear::{product, product_and_sums};
 use crate::map::Map;
 use crate::norm::Then;
 use crate::options::Freeze;
@@ -119,6 +120,11 @@ impl Graph {
         }
     }
 
+    /// What the way back needs with respect to a node's first input.
+    fn needed_of_input(&self, node: usize) -> Need {
+        self.blueprint.derivation.needs[self.blueprint.nodes[node].inputs[0]]
+    }
+
     /// What a node gives, and what the way back needs of it.
     fn run(&self, index: usize, inputs: Vec<Value>, mode: Mode, device: &Device) -> (Value, Option<Trace>) {
         let node = &self.blueprint.nodes[index];
@@ -134,8 +140,16 @@ impl Graph {
                         (Value::Map(layer.forward(input.map(), mode, Then::default())), None)
                     }
                     Layer::Linear(layer) => {
-                        let output = Value::Vector(layer.forward(input.vector()));
-                        (output, keep(Trace::Weight(layer.weight.val())))
+                        let (weight, need) = (layer.weight.val(), self.needed_of_input(index));
+                        let (product, trace) = match need {
+                            Need::Sum(channels) if behind => {
+                                let [product, sums] = product_and_sums(input.vector(), weight, channels);
+                                (product, sums)
+                            }
+                            _ => (product(input.vector(), weight.clone()), weight),
+                        };
+                        let output = Value::Vector(product + layer.bias.val().unsqueeze());
+                        (output, keep(Trace::Weight(trace)))
                     }
                 }
             }
