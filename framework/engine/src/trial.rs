@@ -299,7 +299,7 @@ impl<'a> Job<'a> {
         }
         let labels: Vec<usize> = (0..count).map(|i| self.source.meta("val", i).label).collect();
         let model = model.evaluation_copy();
-        let (predicted, _) = self.evaluator(model.as_ref(), self.emit).predict("val", &labels)?;
+        let predicted = self.evaluator(model.as_ref(), self.emit).predict("val")?;
         let right = predicted.iter().zip(&labels).filter(|(p, l)| p == l).count();
         Ok(vec![MetricRow::new("val", "accuracy", right as f64 / count as f64, count).epoch(epoch)])
     }
@@ -311,8 +311,11 @@ impl<'a> Job<'a> {
         let model = state.model.evaluation_copy();
         let emit = |event| self.emit_or_stop(event);
         let evaluator = self.evaluator(model.as_ref(), &emit);
+        let splits = evaluator.splits()?;
+        let split = evaluator.noise_split(&splits)?;
+        let known = self.source.dataset().splits().iter().map(|s| s.name.as_str());
+        known.filter(|&s| s != split && !splits.iter().any(|t| t == s)).for_each(|s| self.source.forget(s));
         let Evaluation { rows, records } = evaluator.run()?;
-        let split = evaluator.noise_split(&evaluator.splits()?)?;
         evaluator.gallery(&split, self.localizer.as_ref(), &dir.join("gallery"))?;
         for row in rows.iter().chain(&quality) {
             (self.emit)(TrialEvent::Metric(row.clone()));

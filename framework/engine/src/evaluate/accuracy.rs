@@ -1,19 +1,21 @@
 //! Predictions and accuracies on pictures as they are.
 
+use super::clean::Purpose;
 use super::{Evaluation, Evaluator};
 use crate::EngineError;
 use crate::train::argmax;
 use fovea_records::{MetricRow, PredictionRecord};
 
 impl Evaluator<'_> {
-    /// Accuracy on a split: overall, balanced, per class and per group.
-    pub(super) fn accuracy(&self, split: &str, evaluation: &mut Evaluation) -> Result<(), EngineError> {
+    /// Accuracy on a split: overall, balanced, per class and per group; `logits` has a row a picture.
+    pub(super) fn accuracy(&self, split: &str, logits: &[Vec<f32>], evaluation: &mut Evaluation) {
         let dataset = self.source.dataset();
         let count = dataset.len(split).unwrap_or(0);
         let metas: Vec<_> = (0..count).map(|i| self.source.meta(split, i)).collect();
         let labels: Vec<usize> = metas.iter().map(|m| m.label).collect();
         let groups: Option<Vec<usize>> = metas.iter().map(|m| m.group).collect();
-        let (predicted, confidence) = self.predict(split, &labels)?;
+        let predicted: Vec<usize> = logits.iter().map(|row| argmax(row)).collect();
+        let confidence: Vec<f32> = logits.iter().zip(&labels).map(|(row, l)| softmax_at(row, *l)).collect();
         let hits: Vec<bool> = predicted.iter().zip(&labels).map(|(p, l)| p == l).collect();
 
         evaluation.rows.push(MetricRow::new(split, "accuracy", fraction(&hits), count));
@@ -45,26 +47,15 @@ impl Evaluator<'_> {
             groups,
         });
         evaluation.records.push(PredictionRecord::Clean { split: split.to_owned(), predicted, confidence });
-        Ok(())
     }
 
-    /// Predicted classes and softmax probabilities of the true classes.
+    /// Predicted classes.
     ///
     /// # Errors
     /// When a picture cannot be read.
-    pub fn predict(&self, split: &str, labels: &[usize]) -> Result<(Vec<usize>, Vec<f32>), EngineError> {
-        let indices: Vec<usize> = (0..labels.len()).collect();
-        let mut predicted = Vec::with_capacity(labels.len());
-        let mut confidence = Vec::with_capacity(labels.len());
-        for chunk in indices.chunks(self.config.evaluation.batch_size) {
-            let images = self.inputs(split, chunk)?.into_iter().flat_map(|i| i.image).collect();
-            for (row, &index) in self.logits(images).iter().zip(chunk) {
-                predicted.push(argmax(row));
-                confidence.push(softmax_at(row, labels[index]));
-            }
-            self.progress(split, predicted.len(), labels.len());
-        }
-        Ok((predicted, confidence))
+    pub fn predict(&self, split: &str) -> Result<Vec<usize>, EngineError> {
+        let clean = self.clean(split, Purpose::Logits, split)?;
+        Ok(clean.logits.iter().map(|row| argmax(row)).collect())
     }
 }
 
@@ -204,7 +195,8 @@ mod tests {
             emit: &|_| {},
         };
         let mut found = Evaluation::default();
-        evaluator.accuracy("test", &mut found).unwrap();
+        let clean = evaluator.clean("test", Purpose::Logits, "test").unwrap();
+        evaluator.accuracy("test", &clean.logits, &mut found);
         let row = |metric: &str, subset: Option<&str>| {
             let mut rows = found.rows.iter().filter(|r| r.metric == metric && r.subset.as_deref() == subset);
             rows.next().map(|r| (r.value, r.count))
