@@ -2,7 +2,8 @@
 
 use crate::checkpoint::{Checkpoint, Progress, weights_path, write_safetensors};
 use crate::data::loader::TrainLoader;
-use crate::data::source::{DEFAULT_CACHE_BYTES, Source};
+use crate::data::packs::Packs;
+use crate::data::source::Source;
 use crate::data::targets::Targets;
 use crate::device::{self, OpenDevice};
 use crate::evaluate::{Evaluation, Evaluator};
@@ -74,6 +75,13 @@ impl ExplanationLoss for Unused {
 /// A panic's payload: the task was asked to stop outside of training.
 #[derive(Debug)]
 pub(crate) struct StoppedOutsideTraining;
+
+/// Ends the task, outside of training, once it is to stop.
+fn end_if(stop: &AtomicBool) {
+    if stop.load(Ordering::Relaxed) {
+        std::panic::resume_unwind(Box::new(StoppedOutsideTraining));
+    }
+}
 
 /// A network with its optimizer and how far both are.
 struct State {
@@ -157,7 +165,14 @@ impl<'a> Job<'a> {
                 registry.build_loss(&config.loss.name, settings(&config.loss), &context)?,
             ),
         };
-        let source = Source::new(dataset, DEFAULT_CACHE_BYTES);
+        let limits = task.pictures;
+        let place = (task.cache_dir.as_path(), limits.disk);
+        let found = Packs::open(dataset.as_ref(), &config.dataset, place, &|| end_if(stop));
+        for message in found.warnings {
+            emit(TrialEvent::Warning { message });
+        }
+        let memory = usize::try_from(limits.memory).unwrap_or(usize::MAX);
+        let source = Source::new(dataset, memory).with_packs(found.packs);
         Ok((Self { task, config, device, registry, source, localizer, extractor, loss, emit, stop }, model))
     }
 
@@ -178,9 +193,7 @@ impl<'a> Job<'a> {
     /// As `emit`, for work outside of training: it ends the task once it is to stop.
     fn emit_or_stop(&self, event: TrialEvent) {
         (self.emit)(event);
-        if self.stop.load(Ordering::Relaxed) {
-            std::panic::resume_unwind(Box::new(StoppedOutsideTraining));
-        }
+        end_if(self.stop);
     }
 
     fn checkpoint(&self) -> Checkpoint {

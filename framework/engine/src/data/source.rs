@@ -1,17 +1,19 @@
 //! A data set with a cache of decoded pictures. The main type is [`Source`].
 
+use super::packs::Packs;
 use super::transform::Transform;
 use fovea_api::{DataError, DatasetSource, Mask, RgbImage, Sample, SampleMeta};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Bytes of decoded pictures that a process keeps by default.
+/// Bytes of decoded pictures that a process keeps where nobody says how many.
 pub const DEFAULT_CACHE_BYTES: usize = 4 << 30;
 
-/// Delivers decoded pictures from memory where they fit, else from the data set again.
+/// Delivers decoded pictures from memory where they fit, from disk where they lie decoded, else from the data set again.
 pub struct Source {
     dataset: Box<dyn DatasetSource>,
+    packs: Option<Packs>,
     kept: BTreeMap<String, Vec<Kept>>,
     free_bytes: AtomicUsize,
 }
@@ -76,7 +78,14 @@ impl Source {
             .iter()
             .map(|s| (s.name.clone(), (0..s.len).map(|_| Kept::default()).collect()))
             .collect();
-        Self { dataset, kept, free_bytes: AtomicUsize::new(cache_bytes) }
+        Self { dataset, packs: None, kept, free_bytes: AtomicUsize::new(cache_bytes) }
+    }
+
+    /// With pictures that are on disk decoded. They are read again whenever they are needed: the memory that the kernel
+    /// keeps them in is shared by all processes.
+    #[must_use]
+    pub fn with_packs(self, packs: Option<Packs>) -> Self {
+        Self { packs, ..self }
     }
 
     /// The data set.
@@ -97,7 +106,7 @@ impl Source {
     /// When it cannot be read; the error names the file.
     pub fn sample(&self, split: &str, index: usize) -> Result<Arc<Sample>, DataError> {
         let Some(kept) = self.kept(split, index) else { return self.load(split, index) };
-        if let Some(sample) = kept.native.get() {
+        if let Some(sample) = kept.native.get().or_else(|| self.packed(split, index)) {
             return Ok(sample);
         }
         Ok(kept.native.put(self.load(split, index)?, &self.free_bytes))
@@ -114,7 +123,8 @@ impl Source {
         if let Some(sample) = before.filter(|sample| size(&sample.image) == [side; 2]) {
             return Ok(sample);
         }
-        let native = kept.and_then(|kept| kept.native.get()).map_or_else(|| self.load(split, index), Ok)?;
+        let native = kept.and_then(|kept| kept.native.get()).or_else(|| self.packed(split, index));
+        let native = native.map_or_else(|| self.load(split, index), Ok)?;
         if size(&native.image) == [side; 2] && native.mask.as_ref().is_none_or(is_binary) {
             return Ok(match kept {
                 Some(kept) => kept.native.put(native, &self.free_bytes),
@@ -141,6 +151,10 @@ impl Source {
 
     fn kept(&self, split: &str, index: usize) -> Option<&Kept> {
         self.kept.get(split)?.get(index)
+    }
+
+    fn packed(&self, split: &str, index: usize) -> Option<Arc<Sample>> {
+        self.packs.as_ref()?.sample(split, index).map(Arc::new)
     }
 
     fn load(&self, split: &str, index: usize) -> Result<Arc<Sample>, DataError> {
