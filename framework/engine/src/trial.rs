@@ -278,6 +278,8 @@ impl<'a> Job<'a> {
 
     fn train(&self, state: State, targets: Option<&Targets>, epochs: usize) -> Result<State, EngineError> {
         let config = &self.config;
+        // On a CPU training itself wants the other half; beside a GPU all there is to do is to keep it busy.
+        let at_hand = self.task.threads / if self.device.name.starts_with("cpu") { 2 } else { 1 };
         let loader = TrainLoader {
             source: &self.source,
             targets,
@@ -286,7 +288,7 @@ impl<'a> Job<'a> {
             size: config.input.size,
             batch_size: config.training.batch_size,
             seed: config.seed,
-            threads: (self.task.threads / 2).clamp(1, 8),
+            threads: at_hand.clamp(1, 8),
         };
         let objective = targets.map(|_| Objective {
             loss: self.loss.as_ref(),

@@ -28,6 +28,17 @@ enum MaskForm {
     Bytes,
 }
 
+/// The pixels of a byte of a mask.
+const EIGHT: [[u8; 8]; 256] = {
+    let mut pixels = [[0; 8]; 256];
+    let mut place = 0;
+    while place < 256 * 8 {
+        pixels[place / 8][place % 8] = if place / 8 >> (place % 8) & 1 == 1 { 255 } else { 0 };
+        place += 1;
+    }
+    pixels
+};
+
 /// A row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Row {
@@ -216,12 +227,9 @@ impl Shard {
             MaskForm::None => None,
             MaskForm::Bytes => Some(written.to_vec()),
             MaskForm::Bits => {
-                let mut pixels = vec![0; area];
-                for (eight, byte) in pixels.chunks_mut(8).zip(written) {
-                    for (bit, pixel) in eight.iter_mut().enumerate() {
-                        *pixel = 255 * (byte >> bit & 1);
-                    }
-                }
+                let mut pixels = Vec::with_capacity(area.next_multiple_of(8));
+                written.iter().for_each(|byte| pixels.extend_from_slice(&EIGHT[usize::from(*byte)]));
+                pixels.truncate(area);
                 Some(pixels)
             }
         };
