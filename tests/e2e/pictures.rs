@@ -40,6 +40,13 @@ fn decoded_pictures_are_shared_and_change_nothing() {
     // 80 pictures of 48 x 48 x 3, most with a bit a pixel for the mask.
     assert!((552_960..700_000).contains(&whole.len()), "{}", whole.len());
 
+    let store = workspace.run("packed");
+    let trial = &store.read_plan().unwrap().trials[0];
+    let events = fs::read_to_string(store.trial_dir(&trial.id).join("events.jsonl")).unwrap();
+    let events = events.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let waited: Vec<f64> = events.filter_map(|event| event["waited"].as_f64()).collect();
+    assert!(waited.len() >= 2 && waited.iter().all(|seconds| *seconds > 0.0), "{waited:?}");
+
     fs::write(&files[0], &whole[..1000]).unwrap();
     let (mended, said) = run("mended", &[]);
     assert!(said.contains("cut short; it is written again"), "{said}");

@@ -18,7 +18,8 @@ const UNITS: [(&str, u64); 9] = [
     ("KB", 1_000),
     ("B", 1),
 ];
-const EXPECTED: &str = "a size such as \"4GiB\", 0 for none, or \"auto\"";
+/// What is expected of a value, in words.
+pub(crate) const EXPECTED: &str = "a size such as \"4GiB\", 0 for none, or \"auto\"";
 
 /// The value of `run.memory_cache` and `run.disk_cache`: a size, or `"auto"`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -183,6 +183,7 @@ fn write(
     path: &Path,
     meanwhile: &dyn Fn(),
 ) -> io::Result<()> {
+    remove_halves(path);
     let mut writer = ShardWriter::create(path)?;
     for chunk in own.chunks(CHUNK) {
         meanwhile();
@@ -196,6 +197,19 @@ fn write(
         }
     }
     writer.finish()
+}
+
+/// Removes what processes that were killed left half written of a file; its lock is held.
+fn remove_halves(path: &Path) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let start = format!(".{name}.");
+    let there = path.parent().and_then(|folder| std::fs::read_dir(folder).ok());
+    for entry in there.into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&start) {
+            // One that stays takes room until `fovea gc` removes the folder.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 #[cfg(test)]

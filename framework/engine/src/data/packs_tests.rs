@@ -105,12 +105,14 @@ fn damaged_files_are_written_again_with_a_warning() {
     let second = folder.join("0001.pack");
     let whole = fs::read(&second).unwrap();
     fs::write(&second, &whole[..whole.len() / 2]).unwrap();
+    let half = folder.join(".0001.pack.1.tmp");
+    fs::write(&half, "left by a process that was killed").unwrap();
     let found = open(&files, dir.path());
     assert!(
         found.warnings.len() == 1 && found.warnings[0].contains("0001.pack: it is cut short"),
         "{found:?}"
     );
-    assert!(fs::read(&second).unwrap() == whole);
+    assert!(fs::read(&second).unwrap() == whole && !half.exists());
     assert_eq!(read_all(&files, &found.packs.unwrap()), 2 * SHARD + 100);
 
     // Damage within a picture is found when it is read: from then on the file is not used, and is made anew.
