@@ -32,7 +32,7 @@ impl DatasetSource for Files {
         let value = |i: usize| (i * 7 + index + split.len() * 100) as u8;
         let image = RgbImage { width, height, pixels: (0..3 * width * height).map(value).collect() };
         let pixels = (0..width * height).map(|i| 255 * ((i + index) % 2) as u8).collect();
-        Ok(Sample { image, mask: (index % 3 > 0).then_some(Mask { width, height, pixels }) })
+        Ok(Sample { image, mask: (!index.is_multiple_of(3)).then_some(Mask { width, height, pixels }) })
     }
 
     fn decodes_files(&self) -> bool {

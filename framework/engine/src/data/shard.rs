@@ -33,7 +33,7 @@ const EIGHT: [[u8; 8]; 256] = {
     let mut pixels = [[0; 8]; 256];
     let mut place = 0;
     while place < 256 * 8 {
-        pixels[place / 8][place % 8] = if place / 8 >> (place % 8) & 1 == 1 { 255 } else { 0 };
+        pixels[place / 8][place % 8] = if ((place / 8) >> (place % 8)) & 1 == 1 { 255 } else { 0 };
         place += 1;
     }
     pixels
@@ -103,7 +103,7 @@ fn written(sample: &Sample) -> (MaskForm, Vec<u8>) {
     bytes.extend(
         mask.pixels
             .chunks(8)
-            .map(|eight| eight.iter().enumerate().fold(0, |byte, (bit, pixel)| byte | (pixel & 1) << bit)),
+            .map(|eight| eight.iter().enumerate().fold(0, |byte, (bit, pixel)| byte | ((pixel & 1) << bit))),
     );
     (MaskForm::Bits, bytes)
 }

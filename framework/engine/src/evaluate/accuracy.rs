@@ -218,14 +218,14 @@ mod tests {
     }
 
     fn with_evaluator<T>(
-        model: Box<dyn DynClassifier>,
+        model: &dyn DynClassifier,
         source: &Source,
         f: impl FnOnce(&Evaluator<'_>) -> T,
     ) -> T {
         let config = config();
         f(&Evaluator {
             config: &config,
-            model: model.as_ref(),
+            model,
             source,
             extractor: &NoBoxes,
             device: &Device::default(),
@@ -241,7 +241,7 @@ mod tests {
     fn the_worst_group_is_measured() {
         let source = Source::new(Box::new(greys(&PICTURES).0), 0);
         let mut found = Evaluation::default();
-        with_evaluator(fovea_api::boxed(Threshold), &source, |evaluator| {
+        with_evaluator(fovea_api::boxed(Threshold).as_ref(), &source, |evaluator| {
             let clean = evaluator.clean("test", Purpose::Logits, "test").unwrap();
             evaluator.accuracy("test", &clean.logits, &mut found);
         });
@@ -261,7 +261,8 @@ mod tests {
     fn pictures_are_decoded_once_and_pass_through_the_network_once() {
         let (dataset, loaded) = greys(&PICTURES);
         let source = Source::new(Box::new(dataset), 1 << 20);
-        let found = with_evaluator(fovea_api::boxed(Counted), &source, |evaluator| evaluator.run().unwrap());
+        let found =
+            with_evaluator(fovea_api::boxed(Counted).as_ref(), &source, |evaluator| evaluator.run().unwrap());
         let value = |metric: &str| found.rows.iter().find(|r| r.metric == metric).map(|r| r.value);
         assert_eq!((value("accuracy"), value("zero-cam")), (Some(4.0 / 6.0), Some(0.0)));
         assert_eq!(PASSED.load(Ordering::Relaxed), 6, "for accuracy and for heatmaps");
