@@ -3,7 +3,7 @@
 use crate::exit::Exit;
 use crate::words::{bytes, plural, print, table};
 use crate::{Failure, Outcome};
-use fovea_orchestrator::gc::{Kind, Leftover, leftovers, remove, stale_boxes};
+use fovea_orchestrator::gc::{Kind, Leftover, leftovers, remove, stale_cache};
 use fovea_orchestrator::survey::run_dirs;
 use fovea_records::{RunStore, StoreError};
 use serde_json::json;
@@ -22,7 +22,7 @@ pub(crate) struct Args {
     /// Trials that are not in a run's last plan, too. They are results: a changed experiment may be changed back.
     #[arg(long)]
     trials: bool,
-    /// Cached boxes that were neither written nor read for this many days.
+    /// Cached boxes and decoded pictures that were neither written nor read for this many days.
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
     cache_days: u64,
     /// Print JSON.
@@ -61,11 +61,11 @@ pub(crate) fn main(args: &Args) -> Outcome {
         }
     }
     if !single {
-        let boxes = stale_boxes(&cache, Duration::from_secs(86400 * args.cache_days), SystemTime::now());
+        let stale = stale_cache(&cache, Duration::from_secs(86400 * args.cache_days), SystemTime::now());
         if args.yes {
-            remove(&boxes).map_err(failed)?;
+            remove(&stale).map_err(failed)?;
         }
-        found.extend(boxes);
+        found.extend(stale);
     }
     if args.json {
         let total: u64 = found.iter().map(|leftover| leftover.bytes).sum();

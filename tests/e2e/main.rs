@@ -16,6 +16,7 @@ mod keeping;
 mod localize;
 mod memory;
 mod orphans;
+mod pictures;
 mod plugin_check;
 mod plugin_new;
 mod plugins;

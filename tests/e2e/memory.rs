@@ -61,7 +61,7 @@ fn a_device_has_as_many_workers_as_the_first_ones_memory_allows() {
         crate::harness::Ran::of(command.output().unwrap()).ok().stderr
     };
 
-    let said = run("three", "3000", "60", "seed");
+    let said = run("three", "3000", "120", "seed");
     assert!(said.contains("auto: 3 workers at a time: each needs 3000 MiB of 10000"), "{said}");
     let asked = fs::read_to_string(workspace.path().join("asked")).unwrap();
     assert!(asked.lines().all(|line| line.starts_with("-i 5 --query-")), "{asked}");
@@ -72,7 +72,7 @@ fn a_device_has_as_many_workers_as_the_first_ones_memory_allows() {
     assert_eq!(together(&workspace.run("one")), (1, 1), "{said}");
 
     // Nobody tells what the worker needs.
-    let said = run("unknown", "[N/A]", "80", "seed 0");
+    let said = run("unknown", "[N/A]", "240", "seed 0");
     assert!(said.contains("stays at one worker: nvidia-smi does not list the worker"), "{said}");
     assert_eq!(together(&workspace.run("unknown")), (1, 1));
 }

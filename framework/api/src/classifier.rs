@@ -65,7 +65,7 @@ pub struct NamedTensor {
 }
 
 /// A network as a Burn module. Implement this one; [`DynClassifier`] comes with it.
-pub trait Classifier: Module + 'static {
+pub trait Classifier: Module + Sync + 'static {
     /// The forward pass.
     ///
     /// # Shapes
@@ -79,7 +79,7 @@ pub trait Classifier: Module + 'static {
 }
 
 /// A network as the engine sees it: object-safe, since [`Module`] is not.
-pub trait DynClassifier: Send {
+pub trait DynClassifier: Send + Sync {
     /// The forward pass.
     ///
     /// # Shapes

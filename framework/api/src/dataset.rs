@@ -56,6 +56,12 @@ pub trait DatasetSource: Send + Sync {
     /// When the picture or its mask cannot be read; the error names the file.
     fn load(&self, split: &str, index: usize) -> Result<Sample, DataError>;
 
+    /// Whether [`load`](Self::load) decodes files, so that decoded pictures are worth keeping on disk for other workers
+    /// and runs.
+    fn decodes_files(&self) -> bool {
+        false
+    }
+
     /// Sentences that the user should see once (pictures skipped and why, missing masks).
     fn warnings(&self) -> Vec<String> {
         Vec::new()

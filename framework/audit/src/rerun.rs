@@ -8,7 +8,8 @@ use crate::{AuditError, TrialRecord};
 use fovea_orchestrator::memory::GpuMemory;
 use fovea_orchestrator::{RunOptions, RunSummary, Selection, Sharing, Stop, Update, WorkerMessages};
 use fovea_plan::{
-    DeviceRequest, PerDevice, Plan, PluginCatalog, PluginIssue, PluginKind, RunConfig, Trial, TrialConfig,
+    CacheSize, DeviceRequest, PerDevice, Plan, PluginCatalog, PluginIssue, PluginKind, RunConfig, Trial,
+    TrialConfig,
 };
 use fovea_records::provenance::Program;
 use fovea_records::verdict::Change;
@@ -268,6 +269,8 @@ pub fn plan(ready: &[&Ready], first: &Ready, store: &RunStore, bench: &Bench<'_>
             dir: store.root().to_owned(),
             // Of its own: boxes of the run's cache would not be checked.
             cache: store.root().join(".cache"),
+            memory_cache: CacheSize::Auto,
+            disk_cache: CacheSize::Bytes(0),
             workers: jobs,
             threads: first.threads,
             tensorboard: false,

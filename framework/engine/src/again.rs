@@ -141,11 +141,7 @@ impl<'a> Again<'a> {
             device: &context.device,
             emit,
         };
-        let mut rows = Vec::new();
-        for part in parts {
-            rows.extend(evaluator.later(*part)?);
-        }
-        Ok(rows)
+        evaluator.later(parts)
     }
 
     /// The data set as it was when the trial ran.

@@ -26,6 +26,9 @@ pub struct PartialEpoch {
     pub explanation: f64,
     /// Seconds spent in it by earlier processes.
     pub seconds: f64,
+    /// Seconds in which it waited for pictures.
+    #[serde(default)]
+    pub waited: f64,
 }
 
 /// What a summary says of an epoch beside its sums.
@@ -68,6 +71,7 @@ impl PartialEpoch {
             accuracy: self.correct as f64 / total,
             learning_rate: end.learning_rate,
             seconds: end.seconds,
+            waited: self.waited,
             images_per_second: self.seen as f64 / end.seconds,
         }
     }

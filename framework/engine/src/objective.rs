@@ -151,7 +151,11 @@ fn with_full_boxes(boxes: Boxes, size: usize, device: &Device) -> Boxes {
 
 /// Values of a tensor on the host.
 pub(crate) fn host_floats<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
-    tensor.to_data().iter::<f32>().collect()
+    let data = tensor.to_data();
+    match data.as_slice::<f32>() {
+        Ok(values) => values.to_vec(),
+        Err(_) => data.iter::<f32>().collect(),
+    }
 }
 
 /// Values of an integer tensor on the host.

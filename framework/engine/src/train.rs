@@ -239,7 +239,11 @@ impl Trainer<'_> {
         let before = self.progress.partial;
         let mut told = Instant::now();
         let mut rate = training.optimizer.learning_rate;
-        for prepared in batches {
+        let mut batches = batches;
+        loop {
+            let asked = Instant::now();
+            let Some(prepared) = batches.next() else { break };
+            self.progress.partial.waited += asked.elapsed().as_secs_f64();
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(None);
             }
@@ -277,6 +281,8 @@ impl Trainer<'_> {
                 });
             }
         }
+        let waited = self.progress.partial.waited;
+        tracing::debug!(epoch, waited, seconds = started.elapsed().as_secs_f64(), "waited for pictures");
         Ok(Some(self.progress.partial.summary(EpochEnd {
             epoch: epoch + 1,
             epochs: training.epochs,

@@ -2,7 +2,8 @@
 
 use crate::checkpoint::{Checkpoint, Progress, weights_path, write_safetensors};
 use crate::data::loader::TrainLoader;
-use crate::data::source::{DEFAULT_CACHE_BYTES, Source};
+use crate::data::packs::Packs;
+use crate::data::source::Source;
 use crate::data::targets::Targets;
 use crate::device::{self, OpenDevice};
 use crate::evaluate::{Evaluation, Evaluator};
@@ -74,6 +75,13 @@ impl ExplanationLoss for Unused {
 /// A panic's payload: the task was asked to stop outside of training.
 #[derive(Debug)]
 pub(crate) struct StoppedOutsideTraining;
+
+/// Ends the task, outside of training, once it is to stop.
+fn end_if(stop: &AtomicBool) {
+    if stop.load(Ordering::Relaxed) {
+        std::panic::resume_unwind(Box::new(StoppedOutsideTraining));
+    }
+}
 
 /// A network with its optimizer and how far both are.
 struct State {
@@ -157,7 +165,14 @@ impl<'a> Job<'a> {
                 registry.build_loss(&config.loss.name, settings(&config.loss), &context)?,
             ),
         };
-        let source = Source::new(dataset, DEFAULT_CACHE_BYTES);
+        let limits = task.pictures;
+        let place = (task.cache_dir.as_path(), limits.disk);
+        let found = Packs::open(dataset.as_ref(), &config.dataset, place, &|| end_if(stop));
+        for message in found.warnings {
+            emit(TrialEvent::Warning { message });
+        }
+        let memory = usize::try_from(limits.memory).unwrap_or(usize::MAX);
+        let source = Source::new(dataset, memory).with_packs(found.packs);
         Ok((Self { task, config, device, registry, source, localizer, extractor, loss, emit, stop }, model))
     }
 
@@ -178,9 +193,7 @@ impl<'a> Job<'a> {
     /// As `emit`, for work outside of training: it ends the task once it is to stop.
     fn emit_or_stop(&self, event: TrialEvent) {
         (self.emit)(event);
-        if self.stop.load(Ordering::Relaxed) {
-            std::panic::resume_unwind(Box::new(StoppedOutsideTraining));
-        }
+        end_if(self.stop);
     }
 
     fn checkpoint(&self) -> Checkpoint {
@@ -265,6 +278,8 @@ impl<'a> Job<'a> {
 
     fn train(&self, state: State, targets: Option<&Targets>, epochs: usize) -> Result<State, EngineError> {
         let config = &self.config;
+        // On a CPU training itself wants the other half; beside a GPU all there is to do is to keep it busy.
+        let at_hand = self.task.threads / if self.device.name.starts_with("cpu") { 2 } else { 1 };
         let loader = TrainLoader {
             source: &self.source,
             targets,
@@ -273,7 +288,7 @@ impl<'a> Job<'a> {
             size: config.input.size,
             batch_size: config.training.batch_size,
             seed: config.seed,
-            threads: (self.task.threads / 2).clamp(1, 8),
+            threads: at_hand.clamp(1, 8),
         };
         let objective = targets.map(|_| Objective {
             loss: self.loss.as_ref(),
@@ -299,7 +314,7 @@ impl<'a> Job<'a> {
         }
         let labels: Vec<usize> = (0..count).map(|i| self.source.meta("val", i).label).collect();
         let model = model.evaluation_copy();
-        let (predicted, _) = self.evaluator(model.as_ref(), self.emit).predict("val", &labels)?;
+        let predicted = self.evaluator(model.as_ref(), self.emit).predict("val")?;
         let right = predicted.iter().zip(&labels).filter(|(p, l)| p == l).count();
         Ok(vec![MetricRow::new("val", "accuracy", right as f64 / count as f64, count).epoch(epoch)])
     }
@@ -311,8 +326,11 @@ impl<'a> Job<'a> {
         let model = state.model.evaluation_copy();
         let emit = |event| self.emit_or_stop(event);
         let evaluator = self.evaluator(model.as_ref(), &emit);
+        let splits = evaluator.splits()?;
+        let split = evaluator.noise_split(&splits)?;
+        let known = self.source.dataset().splits().iter().map(|s| s.name.as_str());
+        known.filter(|&s| s != split && !splits.iter().any(|t| t == s)).for_each(|s| self.source.forget(s));
         let Evaluation { rows, records } = evaluator.run()?;
-        let split = evaluator.noise_split(&evaluator.splits()?)?;
         evaluator.gallery(&split, self.localizer.as_ref(), &dir.join("gallery"))?;
         for row in rows.iter().chain(&quality) {
             (self.emit)(TrialEvent::Metric(row.clone()));

@@ -1,6 +1,6 @@
 //! Small plans for tests.
 
-use fovea_plan::{DeviceRequest, PerDevice, Plan, RunConfig, Trial, TrialConfig};
+use fovea_plan::{CacheSize, DeviceRequest, PerDevice, Plan, RunConfig, Trial, TrialConfig};
 use fovea_records::{StageId, TrialId};
 use serde_json::json;
 use std::path::PathBuf;
@@ -53,6 +53,8 @@ pub(crate) fn run_config() -> RunConfig {
     RunConfig {
         dir: "runs/x".into(),
         cache: "runs/.cache".into(),
+        memory_cache: CacheSize::Auto,
+        disk_cache: CacheSize::Auto,
         workers: 1,
         threads: 0,
         tensorboard: false,

@@ -27,7 +27,7 @@ pub enum Kind {
     Checkpoint,
     /// What a rerun left, of a check or of `fovea rerun`.
     Rerun,
-    /// Boxes that were neither written nor read for long.
+    /// Boxes and decoded pictures that were neither written nor read for long.
     Cache,
     /// What a process that was killed left half written.
     Temporary,
@@ -42,7 +42,7 @@ impl Kind {
             Self::Trial => "trials that are in no plan any more",
             Self::Checkpoint => "training checkpoints of trials that are done",
             Self::Rerun => "what reruns and checks of trials left",
-            Self::Cache => "cached boxes that were not used of late",
+            Self::Cache => "cached boxes and pictures that were not used of late",
             Self::Temporary => "what was left half written",
         }
     }
@@ -131,15 +131,16 @@ fn temporaries(dir: &Path, whole: &[PathBuf], found: &mut Vec<Leftover>) {
     }
 }
 
-/// Cached boxes that were neither written nor read for this long. The cache can always be made again.
+/// Cached boxes, and decoded pictures of whole data sets, that were neither written nor read for this long. The cache can
+/// always be made again.
 #[must_use]
-pub fn stale_boxes(cache: &Path, unused: Duration, now: SystemTime) -> Vec<Leftover> {
+pub fn stale_cache(cache: &Path, unused: Duration, now: SystemTime) -> Vec<Leftover> {
     let old = |(_, path): (String, PathBuf)| {
         let usage = Usage::of(&path);
         let age = now.duration_since(usage.touched?).unwrap_or_default();
         (age >= unused).then_some(Leftover { kind: Kind::Cache, path, bytes: usage.bytes })
     };
-    entries(&cache.join("boxes")).into_iter().filter_map(old).collect()
+    ["boxes", "pictures"].into_iter().flat_map(|kind| entries(&cache.join(kind))).filter_map(old).collect()
 }
 
 /// Deletes what was found.
@@ -174,16 +175,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_boxes_that_were_not_used_of_late_are_stale() {
+    fn only_what_was_not_used_of_late_is_stale() {
         let dir = tempfile::tempdir().unwrap();
         store::write_atomic(&dir.path().join("boxes/a.json"), b"[]").unwrap();
         let day = Duration::from_secs(86400);
         let now = SystemTime::now();
-        assert_eq!(stale_boxes(dir.path(), day, now), []);
-        let found = stale_boxes(dir.path(), day, now + 2 * day);
-        assert_eq!((found.len(), found[0].bytes), (1, 2));
+        for (name, bytes) in [("0000.pack", "whole"), ("0001.pack", "too")] {
+            store::write_atomic(&dir.path().join("pictures/a").join(name), bytes.as_bytes()).unwrap();
+        }
+        assert_eq!(stale_cache(dir.path(), day, now), []);
+        let found = stale_cache(dir.path(), day, now + 2 * day);
+        let sizes: Vec<u64> = found.iter().map(|leftover| leftover.bytes).collect();
+        assert_eq!(sizes, [2, 8], "boxes by file, pictures by data set");
         remove(&found).unwrap();
-        assert!(!dir.path().join("boxes/a.json").exists());
+        assert!(!dir.path().join("boxes/a.json").exists() && !dir.path().join("pictures/a").exists());
         remove(&found).unwrap();
     }
 }

@@ -13,7 +13,7 @@
 //! - [`queue`]: which task is next; [`limits`]: how long it may take, and when it is tried again;
 //!   [`prune`]: which trials are given up early.
 //! - `origin`: what a run knows of itself, for the records: its [`machine`](mod@machine), and by `source` the work tree;
-//!   `output`: what other programs print.
+//!   `output`: what other programs print; `pictures`: what decoded pictures may take.
 //! - [`update`]: what is said meanwhile; [`stop`]: how to end it early.
 //!
 //! The orchestrator never computes, a worker never schedules. No Burn here.
@@ -35,6 +35,7 @@ pub mod machine;
 pub mod memory;
 mod origin;
 mod output;
+mod pictures;
 pub mod prune;
 pub mod queue;
 mod recorder;

@@ -73,6 +73,7 @@ mod tests {
             accuracy: value,
             learning_rate: 0.0,
             seconds: 0.0,
+            waited: 0.0,
             images_per_second: 0.0,
         }
     }

@@ -4,6 +4,7 @@ use crate::admission::{Admission, Permit};
 use crate::attempt::{Job, LOOK, attempt};
 use crate::limits::Retries;
 use crate::memory::GpuMemory;
+use crate::pictures;
 use crate::prune::Rungs;
 use crate::queue::{Next, Queue, QueuedTrial};
 use crate::select::Selection;
@@ -16,8 +17,8 @@ use fovea_plan::{DeviceRequest, Plan, Stage, Trial, TrialConfig};
 use fovea_records::provenance::{Gpu, Origin, Program};
 use fovea_records::prune::Pruned;
 use fovea_records::{
-    Done, EpochSummary, JournalEntry, RunStore, StageId, StoreError, TaskKind, TaskPlugins, TrialId,
-    TrialOutcome, WorkerTask, now, store,
+    Done, EpochSummary, JournalEntry, PictureLimits, RunStore, StageId, StoreError, TaskKind, TaskPlugins,
+    TrialId, TrialOutcome, WorkerTask, now, store,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -67,6 +68,7 @@ pub(crate) struct Shared<'a> {
     origin: Origin,
     /// The GPUs that drivers tell of, by device.
     gpus: BTreeMap<String, Gpu>,
+    pictures: PictureLimits,
     pub(crate) admission: Arc<Admission>,
     queue: Mutex<Queue>,
     freed: Condvar,
@@ -150,6 +152,7 @@ pub fn run(
         retries: Retries::of(&plan.run),
         origin,
         gpus: devices.into_iter().filter_map(gpu).collect(),
+        pictures: pictures::limits(&plan.run, slots.len()),
         admission: Admission::start(&slots, plan.run.per_device, Arc::clone(&options.memory)),
         queue: Mutex::new(Queue::new(in_turn(plan, options.sharing, &pending), has_checkpoint)),
         freed: Condvar::new(),
@@ -367,6 +370,7 @@ fn task(
         base_dir: shared.options.base_dir.clone(),
         device: slot.device.to_string(),
         threads: slot.threads,
+        pictures: shared.pictures,
         plugins: used(&shared.options.plugins, kind, &config),
         origin: shared.origin.clone(),
         gpu: shared.gpus.get(&slot.device.to_string()).cloned(),

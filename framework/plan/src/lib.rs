@@ -22,7 +22,8 @@
 
 mod ablate;
 mod axes;
-pub mod catalog;
+pub mod cache_size;
+mod catalog;
 mod check;
 pub mod config;
 mod effective;
@@ -60,6 +61,7 @@ mod tests;
 mod toml;
 mod verdict;
 
+pub use cache_size::CacheSize;
 pub use catalog::{PluginCatalog, PluginIssue, PluginKind};
 pub use config::{
     AugmentationConfig, CamConfig, EvaluationConfig, InputConfig, Normalisation, OptimizerConfig,

@@ -4,8 +4,8 @@ use crate::errors::{Location, PlanError, nearest};
 use crate::layers::Layers;
 use crate::shape::Shape;
 use crate::{
-    DeviceRequest, Origins, Overrides, PerDevice, PlanErrors, PluginCatalog, RunSpec, TrialConfig, effective,
-    expand, extends, identity,
+    CacheSize, DeviceRequest, Origins, Overrides, PerDevice, PlanErrors, PluginCatalog, RunSpec, TrialConfig,
+    effective, expand, extends, identity,
 };
 use fovea_records::prune::Asha;
 use fovea_records::{PlannedTrial, Reference, RunPlan, StageId, TrialId};
@@ -57,6 +57,10 @@ pub struct RunConfig {
     pub dir: PathBuf,
     /// Cache that runs share.
     pub cache: PathBuf,
+    /// Decoded pictures that a worker keeps in memory.
+    pub memory_cache: CacheSize,
+    /// Decoded pictures of a data set of files that are kept in the cache.
+    pub disk_cache: CacheSize,
     /// Worker processes at a time.
     pub workers: usize,
     /// CPU threads of a worker; 0: all, divided among the workers.
@@ -87,6 +91,8 @@ impl RunConfig {
         Self {
             dir: spec.dir.map_or_else(|| PathBuf::from("runs").join(folder), PathBuf::from),
             cache: PathBuf::from(spec.cache),
+            memory_cache: spec.memory_cache,
+            disk_cache: spec.disk_cache,
             workers: spec.workers,
             threads: spec.threads,
             tensorboard: spec.tensorboard,

@@ -3,6 +3,7 @@
 //! Serde stops at the first thing it dislikes; walking the shape finds all of them, with the keys that lead there and
 //! the words that would have been right.
 
+use crate::cache_size::{self, CacheSize};
 use crate::errors::{At, Issue, did_you_mean};
 use crate::spec::ExperimentSpec;
 use schemars::JsonSchema;
@@ -19,6 +20,8 @@ pub(crate) enum Shape {
     Integer { signed: bool },
     /// A whole number of at least 0, or the word `auto`.
     CountOrAuto,
+    /// The size of a cache, as [`CacheSize`] reads it.
+    Size,
     /// Any number.
     Number,
     /// `true` or `false`.
@@ -62,6 +65,9 @@ impl Shape {
         }
         if schema.pointer("/anyOf/1/const").is_some_and(|word| word == "auto") {
             return Self::CountOrAuto;
+        }
+        if schema.pointer("/anyOf/1/const").is_some_and(|none| none == 0) {
+            return Self::Size;
         }
         // An optional table is any of itself and null.
         let any = schema.get("anyOf").and_then(Value::as_array).and_then(|any| any.first());
@@ -238,6 +244,8 @@ impl Walk<'_> {
             }
             (Shape::CountOrAuto, Value::Number(number)) if number.is_u64() => true,
             (Shape::CountOrAuto, Value::String(word)) if word == "auto" => true,
+            (Shape::Size, Value::Number(number)) if number.as_u64() == Some(0) => true,
+            (Shape::Size, Value::String(size)) if size.parse::<CacheSize>().is_ok() => true,
             (Shape::Number, Value::Number(_))
             | (Shape::Bool, Value::Bool(_))
             | (Shape::Text, Value::String(_))
@@ -261,6 +269,7 @@ fn expected(shape: &Shape) -> &'static str {
         Shape::List { .. } => "a list",
         Shape::Integer { .. } => "a whole number",
         Shape::CountOrAuto => "a whole number or \"auto\"",
+        Shape::Size => cache_size::EXPECTED,
         Shape::Number => "a number",
         Shape::Bool => "true or false",
         Shape::Text => "text in quotes",
@@ -304,7 +313,7 @@ mod tests {
             "augmentation": { "crop_scale": [0.5], "flip": true },
             "evaluation": { "gaussian": [1, "two"], "draws": 1.5 },
             "cam": { "target_class": 3 },
-            "run": { "per_device": "many" },
+            "run": { "per_device": "many", "memory_cache": 4, "disk_cache": "4 gib" },
             "loss": { "name": "ria", "own": [1] },
         }));
         assert_eq!(
@@ -322,12 +331,14 @@ mod tests {
                 "evaluation.draws: expected a whole number, found 1.5 / -",
                 "cam.target_class: expected a word in quotes, found 3 / known values: predicted, ground-truth, ground-truth-if-correct",
                 "run.per_device: expected a whole number or \"auto\", found the text \"many\" / -",
+                "run.memory_cache: expected a size such as \"4GiB\", 0 for none, or \"auto\", found 4 / -",
             ]
         );
         assert_eq!(
             rest,
             json!({
-                "training": { "alpha": 1, "optimizer": {} }, "augmentation": {}, "evaluation": {}, "cam": {}, "run": {},
+                "training": { "alpha": 1, "optimizer": {} }, "augmentation": {}, "evaluation": {}, "cam": {},
+                "run": { "disk_cache": "4 gib" },
                 "loss": { "name": "ria", "own": [1] },
             })
         );

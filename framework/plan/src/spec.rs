@@ -1,7 +1,7 @@
 //! The document of one grid point, typed but not yet resolved. The main type is [`ExperimentSpec`].
 
 use crate::config::{AugmentationConfig, CamConfig, EvaluationConfig, InputConfig, TrainingConfig};
-use crate::{PerDevice, PluginKind};
+use crate::{CacheSize, PerDevice, PluginKind};
 use fovea_records::prune::Asha;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -103,6 +103,12 @@ pub struct RunSpec {
     pub dir: Option<String>,
     /// Cache that runs share; it can always be deleted.
     pub cache: String,
+    /// Decoded pictures that a worker keeps in memory: a size such as `4GiB`, 0 for none, or `auto`: its share of half
+    /// of what is free when the run begins, 4 GiB at most.
+    pub memory_cache: CacheSize,
+    /// Decoded pictures of a data set of files that are kept in the cache for all workers and runs: a size such as
+    /// `20GiB`, 0 for none, or `auto`: half of what is free on the disk, 16 GiB at most. A larger data set is not kept.
+    pub disk_cache: CacheSize,
     /// Worker processes at a time.
     pub workers: usize,
     /// CPU threads of a worker; 0: all, divided among the workers.
@@ -157,6 +163,8 @@ impl Default for RunSpec {
         Self {
             dir: None,
             cache: "runs/.cache".to_owned(),
+            memory_cache: CacheSize::Auto,
+            disk_cache: CacheSize::Auto,
             workers: 1,
             threads: 0,
             tensorboard: false,

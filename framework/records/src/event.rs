@@ -52,6 +52,9 @@ pub struct EpochSummary {
     pub learning_rate: f64,
     /// Wall-clock seconds.
     pub seconds: f64,
+    /// Seconds of these in which training waited for pictures.
+    #[serde(default)]
+    pub waited: f64,
     /// Training pictures per second.
     pub images_per_second: f64,
 }

@@ -50,6 +50,6 @@ pub use predictions::{GalleryItem, PredictionRecord, Region};
 pub use progress::{Phase, TaskProgress};
 pub use provenance::Provenance;
 pub use store::{Done, PlannedTrial, Reference, RunLock, RunPlan, RunStore, StoreError, TrialOutcome};
-pub use task::{PluginFile, TaskKind, TaskPlugins, WorkerTask};
+pub use task::{PictureLimits, PluginFile, TaskKind, TaskPlugins, WorkerTask};
 pub use trace::TraceLine;
 pub use verdict::{Finding, Verdict};

@@ -465,6 +465,21 @@ impl FileLock {
         file.lock().map_err(io("lock", path))?;
         Ok(Self { _file: file })
     }
+
+    /// Takes the lock unless somebody holds it.
+    ///
+    /// # Errors
+    /// When the file cannot be made or locked.
+    pub fn try_acquire(path: &Path) -> Result<Option<Self>, StoreError> {
+        let dir = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(dir).map_err(io("create", dir))?;
+        let file = File::create(path).map_err(io("write", path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(source)) => Err(io("lock", path)(source)),
+        }
+    }
 }
 
 /// Writes a file so that it appears whole or not at all, and survives a power cut once this returns.

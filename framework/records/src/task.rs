@@ -37,6 +37,21 @@ pub struct TaskPlugins {
     pub memory: Option<u64>,
 }
 
+/// What decoded pictures may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PictureLimits {
+    /// Bytes of the worker's memory.
+    pub memory: u64,
+    /// Bytes of a data set in the cache shared between runs; 0: that cache is not used for pictures.
+    pub disk: u64,
+}
+
+impl Default for PictureLimits {
+    fn default() -> Self {
+        Self { memory: 4 << 30, disk: 0 }
+    }
+}
+
 /// One piece of work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkerTask {
@@ -56,6 +71,9 @@ pub struct WorkerTask {
     pub device: String,
     /// CPU threads of the worker.
     pub threads: usize,
+    /// What decoded pictures may take.
+    #[serde(default)]
+    pub pictures: PictureLimits,
     /// Libraries to load first.
     #[serde(default)]
     pub plugins: TaskPlugins,

@@ -216,6 +216,10 @@ impl DatasetSource for Source {
         self.entry(split, index).read(self.listing.mask_levels)
     }
 
+    fn decodes_files(&self) -> bool {
+        true
+    }
+
     fn warnings(&self) -> Vec<String> {
         self.listing.warnings.clone()
     }

@@ -1,6 +1,7 @@
 //! From pictures on disk to batches.
 //!
 //! - [`source`]: [`Source`](source::Source), a data set with a cache of decoded pictures.
+//! - [`packs`]: [`Packs`](packs::Packs), decoded pictures on disk; `shard`: one file of them.
 //! - [`transform`]: [`Transform`](transform::Transform), crop, resize and flip of a picture, its mask and its box.
 //! - [`boxes`]: [`BoxCache`](boxes::BoxCache), boxes by picture on disk.
 //! - [`targets`]: boxes of the localizer on a split, computed once.
@@ -10,6 +11,8 @@
 pub mod boxes;
 pub mod check;
 pub mod loader;
+pub mod packs;
+mod shard;
 pub mod source;
 pub mod targets;
 pub mod transform;

@@ -19,6 +19,17 @@ pub struct Transform {
     pub size: usize,
 }
 
+/// What a byte of a picture is as a fraction of the brightest.
+const FRACTIONS: [f32; 256] = {
+    let mut fractions = [0.0; 256];
+    let mut value = 0;
+    while value < 256 {
+        fractions[value] = value as f32 / 255.0;
+        value += 1;
+    }
+    fractions
+};
+
 thread_local! {
     static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
 }
@@ -68,17 +79,29 @@ impl Transform {
     /// The picture as network input in 0..=1, `[3, size, size]`, written to `out`. Resampling is bilinear with
     /// antialiasing, as PIL does it; a picture that has the size already is not resampled.
     pub fn image(&self, image: &RgbImage, out: &mut [f32]) {
-        let pixels = self.resized(&image.pixels, image.width, image.height, PixelType::U8x3);
-        let plane = self.size * self.size;
-        for y in 0..self.size {
-            for x in 0..self.size {
-                let from = 3 * (y * self.size + if self.flip { self.size - 1 - x } else { x });
-                let to = y * self.size + x;
-                for channel in 0..3 {
-                    out[channel * plane + to] = f32::from(pixels[from + channel]) / 255.0;
-                }
+        let pixels = self.bytes(image);
+        let (red, rest) = out.split_at_mut(self.size * self.size);
+        let (green, blue) = rest.split_at_mut(self.size * self.size);
+        let side = self.size.max(1);
+        let rows = pixels.chunks_exact(3 * side).zip(red.chunks_exact_mut(side));
+        let rows = rows.zip(green.chunks_exact_mut(side)).zip(blue.chunks_exact_mut(side));
+        for (((pixels, red), green), blue) in rows {
+            let places = red.iter_mut().zip(green).zip(blue);
+            let put = |(((red, green), blue), pixel): (((&mut f32, &mut f32), &mut f32), &[u8; 3])| {
+                [*red, *green, *blue] = pixel.map(|v| FRACTIONS[usize::from(v)]);
+            };
+            let pixels = pixels.as_chunks().0;
+            if self.flip {
+                places.zip(pixels.iter().rev()).for_each(put);
+            } else {
+                places.zip(pixels).for_each(put);
             }
         }
+    }
+
+    /// The picture at network size, `[size, size, 3]`, not mirrored.
+    pub(crate) fn bytes<'a>(&self, image: &'a RgbImage) -> std::borrow::Cow<'a, [u8]> {
+        self.resized(&image.pixels, image.width, image.height, PixelType::U8x3)
     }
 
     /// The mask at network size, binarised at 0.5.

@@ -1,19 +1,21 @@
 //! Predictions and accuracies on pictures as they are.
 
+use super::clean::Purpose;
 use super::{Evaluation, Evaluator};
 use crate::EngineError;
 use crate::train::argmax;
 use fovea_records::{MetricRow, PredictionRecord};
 
 impl Evaluator<'_> {
-    /// Accuracy on a split: overall, balanced, per class and per group.
-    pub(super) fn accuracy(&self, split: &str, evaluation: &mut Evaluation) -> Result<(), EngineError> {
+    /// Accuracy on a split: overall, balanced, per class and per group; `logits` has a row a picture.
+    pub(super) fn accuracy(&self, split: &str, logits: &[Vec<f32>], evaluation: &mut Evaluation) {
         let dataset = self.source.dataset();
         let count = dataset.len(split).unwrap_or(0);
         let metas: Vec<_> = (0..count).map(|i| self.source.meta(split, i)).collect();
         let labels: Vec<usize> = metas.iter().map(|m| m.label).collect();
         let groups: Option<Vec<usize>> = metas.iter().map(|m| m.group).collect();
-        let (predicted, confidence) = self.predict(split, &labels)?;
+        let predicted: Vec<usize> = logits.iter().map(|row| argmax(row)).collect();
+        let confidence: Vec<f32> = logits.iter().zip(&labels).map(|(row, l)| softmax_at(row, *l)).collect();
         let hits: Vec<bool> = predicted.iter().zip(&labels).map(|(p, l)| p == l).collect();
 
         evaluation.rows.push(MetricRow::new(split, "accuracy", fraction(&hits), count));
@@ -45,26 +47,15 @@ impl Evaluator<'_> {
             groups,
         });
         evaluation.records.push(PredictionRecord::Clean { split: split.to_owned(), predicted, confidence });
-        Ok(())
     }
 
-    /// Predicted classes and softmax probabilities of the true classes.
+    /// Predicted classes.
     ///
     /// # Errors
     /// When a picture cannot be read.
-    pub fn predict(&self, split: &str, labels: &[usize]) -> Result<(Vec<usize>, Vec<f32>), EngineError> {
-        let indices: Vec<usize> = (0..labels.len()).collect();
-        let mut predicted = Vec::with_capacity(labels.len());
-        let mut confidence = Vec::with_capacity(labels.len());
-        for chunk in indices.chunks(self.config.evaluation.batch_size) {
-            let images = self.inputs(split, chunk)?.into_iter().flat_map(|i| i.image).collect();
-            for (row, &index) in self.logits(images).iter().zip(chunk) {
-                predicted.push(argmax(row));
-                confidence.push(softmax_at(row, labels[index]));
-            }
-            self.progress(split, predicted.len(), labels.len());
-        }
-        Ok((predicted, confidence))
+    pub fn predict(&self, split: &str) -> Result<Vec<usize>, EngineError> {
+        let clean = self.clean(split, Purpose::Logits, split)?;
+        Ok(clean.logits.iter().map(|row| argmax(row)).collect())
     }
 }
 
@@ -99,16 +90,19 @@ mod tests {
     use burn::tensor::{Device, Int, Tensor};
     use fovea_api::extractor::Boxes;
     use fovea_api::{
-        BBox, BoxExtractor, CamForward, CamHead, Classifier, DataError, DatasetSource, HeatmapView, Mode,
-        PluginError, RgbImage, Sample, SampleMeta, SplitInfo,
+        BBox, BoxExtractor, CamForward, CamHead, Classifier, DataError, DatasetSource, DynClassifier,
+        HeatmapView, Mode, PluginError, RgbImage, Sample, SampleMeta, SplitInfo,
     };
-    use fovea_plan::{InputConfig, PluginConfig, Shared, TrialConfig};
+    use fovea_plan::{EvaluationConfig, InputConfig, PluginConfig, Shared, TrialConfig};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// Label and brightness of each picture, and its group.
     struct Greys {
         splits: [SplitInfo; 1],
         names: [Vec<String>; 2],
         pictures: Vec<(usize, u8, usize)>,
+        loaded: Arc<AtomicUsize>,
     }
 
     impl DatasetSource for Greys {
@@ -130,6 +124,7 @@ mod tests {
         }
 
         fn load(&self, _: &str, index: usize) -> Result<Sample, DataError> {
+            self.loaded.fetch_add(1, Ordering::Relaxed);
             let pixels = vec![self.pictures[index].1; 4 * 4 * 3];
             Ok(Sample { image: RgbImage { width: 4, height: 4, pixels }, mask: None })
         }
@@ -170,18 +165,44 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_worst_group_is_measured() {
+    /// The same, explained by brightness; counts the pictures that pass through any network of this kind.
+    #[derive(Module, Debug)]
+    struct Counted;
+
+    static PASSED: AtomicUsize = AtomicUsize::new(0);
+
+    struct Mean;
+
+    impl CamHead for Mean {
+        fn cam_weights(&self, class: Tensor<1, Int>) -> Tensor<2> {
+            let [n] = class.dims();
+            Tensor::ones([n, 3], &class.device())
+        }
+    }
+
+    impl Classifier for Counted {
+        fn forward(&self, images: Tensor<4>, mode: Mode) -> CamForward {
+            PASSED.fetch_add(images.dims()[0], Ordering::Relaxed);
+            CamForward { head: Box::new(Mean), ..Threshold.forward(images, mode) }
+        }
+    }
+
+    /// Label, brightness and group of each picture.
+    fn greys(pictures: &[(usize, u8, usize)]) -> (Greys, Arc<AtomicUsize>) {
         let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
-        // Group 1 is right once in three, group 2 has no pictures.
-        let pictures = vec![(0, 10, 0), (1, 240, 0), (0, 10, 1), (0, 250, 1), (1, 20, 1), (1, 200, 3)];
+        let loaded = Arc::new(AtomicUsize::new(0));
         let dataset = Greys {
             splits: [SplitInfo { name: "test".to_owned(), len: pictures.len() }],
             names: [names(&["dark", "bright"]), names(&["a", "b", "c", "d"])],
-            pictures,
+            pictures: pictures.to_vec(),
+            loaded: Arc::clone(&loaded),
         };
+        (dataset, loaded)
+    }
+
+    fn config() -> TrialConfig {
         let plugin = Shared::from(PluginConfig { name: "none".to_owned(), ..PluginConfig::default() });
-        let config = TrialConfig {
+        TrialConfig {
             seed: 0,
             dataset: plugin.clone(),
             input: InputConfig { size: 4, normalize: false },
@@ -192,19 +213,38 @@ mod tests {
             loss: plugin,
             cam: Default::default(),
             training: Default::default(),
-            evaluation: Default::default(),
-        };
-        let model = fovea_api::boxed(Threshold);
-        let evaluator = Evaluator {
+            evaluation: EvaluationConfig { batch_size: 4, ..EvaluationConfig::default() },
+        }
+    }
+
+    fn with_evaluator<T>(
+        model: &dyn DynClassifier,
+        source: &Source,
+        f: impl FnOnce(&Evaluator<'_>) -> T,
+    ) -> T {
+        let config = config();
+        f(&Evaluator {
             config: &config,
-            model: model.as_ref(),
-            source: &Source::new(Box::new(dataset), 0),
+            model,
+            source,
             extractor: &NoBoxes,
             device: &Device::default(),
             emit: &|_| {},
-        };
+        })
+    }
+
+    // Group 1 is right once in three, group 2 has no pictures.
+    const PICTURES: [(usize, u8, usize); 6] =
+        [(0, 10, 0), (1, 240, 0), (0, 10, 1), (0, 250, 1), (1, 20, 1), (1, 200, 3)];
+
+    #[test]
+    fn the_worst_group_is_measured() {
+        let source = Source::new(Box::new(greys(&PICTURES).0), 0);
         let mut found = Evaluation::default();
-        evaluator.accuracy("test", &mut found).unwrap();
+        with_evaluator(fovea_api::boxed(Threshold).as_ref(), &source, |evaluator| {
+            let clean = evaluator.clean("test", Purpose::Logits, "test").unwrap();
+            evaluator.accuracy("test", &clean.logits, &mut found);
+        });
         let row = |metric: &str, subset: Option<&str>| {
             let mut rows = found.rows.iter().filter(|r| r.metric == metric && r.subset.as_deref() == subset);
             rows.next().map(|r| (r.value, r.count))
@@ -215,6 +255,18 @@ mod tests {
         assert_eq!(row("accuracy", Some("group c")), None);
         assert_eq!(row("worst-group-accuracy", None), Some((1.0 / 3.0, 3)));
         assert!(found.rows.iter().all(|r| fovea_records::metrics::definition(&r.metric).is_some()));
+    }
+
+    #[test]
+    fn pictures_are_decoded_once_and_pass_through_the_network_once() {
+        let (dataset, loaded) = greys(&PICTURES);
+        let source = Source::new(Box::new(dataset), 1 << 20);
+        let found =
+            with_evaluator(fovea_api::boxed(Counted).as_ref(), &source, |evaluator| evaluator.run().unwrap());
+        let value = |metric: &str| found.rows.iter().find(|r| r.metric == metric).map(|r| r.value);
+        assert_eq!((value("accuracy"), value("zero-cam")), (Some(4.0 / 6.0), Some(0.0)));
+        assert_eq!(PASSED.load(Ordering::Relaxed), 6, "for accuracy and for heatmaps");
+        assert_eq!(loaded.load(Ordering::Relaxed), 6, "for these and for noise");
     }
 
     #[test]

@@ -1,44 +1,61 @@
-//! Heatmaps of a split against its masks.
+//! Heatmaps of a split against its masks. The main type is [`Explained`].
 
+use super::Evaluation;
 use super::saliency::{Alignment, alignment};
-use super::{Evaluation, Evaluator, Input};
 use crate::EngineError;
-use fovea_api::{HeatmapView, Mask};
+use fovea_api::{BoxExtractor, HeatmapView, Mask, Sample};
 use fovea_records::{MetricRow, PredictionRecord};
 use rayon::prelude::*;
+use std::sync::Arc;
 
-impl Evaluator<'_> {
-    /// Explanation metrics of a split. Pictures without mask have none; zero CAMs are counted, not averaged in.
-    pub(super) fn explanations(&self, split: &str, evaluation: &mut Evaluation) -> Result<(), EngineError> {
-        let size = self.config.input.size;
-        let count = self.source.dataset().len(split).unwrap_or(0);
-        let indices: Vec<usize> = (0..count).collect();
-        let (mut boxes, mut object_boxes, mut box_iou) = (Vec::new(), Vec::new(), Vec::new());
-        let mut aligned: Vec<Option<Alignment>> = Vec::new();
-        let mut zero_cam = Vec::new();
-        for chunk in indices.chunks(self.config.evaluation.batch_size) {
-            let inputs = self.inputs(split, chunk)?;
-            let images = inputs.iter().flat_map(|i| i.image.iter().copied()).collect();
-            let (_, heatmaps) = self.heatmaps(images);
-            let maps: Vec<&[f32]> = heatmaps.chunks_exact(size * size).collect();
-            let views: Vec<_> =
-                maps.iter().map(|values| HeatmapView { height: size, width: size, values }).collect();
-            let found = self.extractor.hard(&views)?;
-            aligned.par_extend(maps.par_iter().zip(&inputs).map(|(map, input)| align(map, input)));
-            for ((map, input), found) in maps.iter().zip(&inputs).zip(found) {
-                let zero = map.iter().all(|v| *v <= 0.0);
-                let truth = input.mask.as_ref().and_then(Mask::tight_box);
-                zero_cam.push(zero);
-                box_iou.push(truth.filter(|_| !zero).map(|t| found.map_or(0.0, |f| f.iou(&t))));
-                boxes.push(found.map(|f| f.to_array()));
-                object_boxes.push(truth.map(|t| t.to_array()));
-            }
-            self.progress(&format!("{split} heatmaps"), zero_cam.len(), count);
+/// What heatmaps of the predicted classes say of the pictures of a split. Pictures without mask have no metrics; zero CAMs
+/// are counted, not averaged in.
+#[derive(Default)]
+pub(super) struct Explained {
+    boxes: Vec<Option<[f32; 4]>>,
+    object_boxes: Vec<Option<[f32; 4]>>,
+    box_iou: Vec<Option<f32>>,
+    aligned: Vec<Option<Alignment>>,
+    zero_cam: Vec<bool>,
+}
+
+impl Explained {
+    /// Adds squashed pictures with their heatmaps, `[N, size, size]`.
+    pub(super) fn add(
+        &mut self,
+        samples: &[Arc<Sample>],
+        heatmaps: &[f32],
+        size: usize,
+        extractor: &dyn BoxExtractor,
+    ) -> Result<(), EngineError> {
+        let views: Vec<_> = heatmaps
+            .chunks_exact(size * size)
+            .map(|values| HeatmapView { height: size, width: size, values })
+            .collect();
+        let found = extractor.hard(&views)?;
+        let measured = views.par_iter().zip(samples).map(|(view, sample)| {
+            let mask = sample.mask.as_ref();
+            let zero = view.values.iter().all(|v| *v <= 0.0);
+            (zero, mask.and_then(Mask::tight_box), mask.and_then(|mask| alignment(view.values, mask)))
+        });
+        for ((zero, truth, aligned), found) in measured.collect::<Vec<_>>().into_iter().zip(found) {
+            self.zero_cam.push(zero);
+            self.box_iou.push(truth.filter(|_| !zero).map(|t| found.map_or(0.0, |f| f.iou(&t))));
+            self.boxes.push(found.map(|f| f.to_array()));
+            self.object_boxes.push(truth.map(|t| t.to_array()));
+            self.aligned.push(aligned);
         }
+        Ok(())
+    }
+
+    /// Adds the metrics and the per-picture outputs.
+    pub(super) fn rows(self, split: &str, evaluation: &mut Evaluation) {
+        let Self { boxes, object_boxes, box_iou, aligned, zero_cam } = self;
+        let Evaluation { rows, records } = evaluation;
         let mut add = |metric: &str, values: Vec<f64>| {
             if !values.is_empty() {
                 let mean = values.iter().sum::<f64>() / values.len() as f64;
-                evaluation.rows.push(MetricRow::new(split, metric, mean, values.len()));
+                rows.push(MetricRow::new(split, metric, mean, values.len()));
             }
         };
         let each = |of: fn(&Alignment) -> f64| aligned.iter().flatten().map(of).collect::<Vec<f64>>();
@@ -49,11 +66,11 @@ impl Evaluator<'_> {
         add("average-precision", each(|a| a.average_precision));
         add("pointing-game", each(|a| f64::from(u8::from(a.pointing_hit))));
         let zeros = zero_cam.iter().filter(|z| **z).count();
-        evaluation.rows.push(MetricRow::new(split, "zero-cam", zeros as f64, count));
+        rows.push(MetricRow::new(split, "zero-cam", zeros as f64, zero_cam.len()));
 
         let column =
             |of: fn(&Alignment) -> f64| aligned.iter().map(|a| a.as_ref().map(|a| of(a) as f32)).collect();
-        evaluation.records.push(PredictionRecord::Explanations {
+        records.push(PredictionRecord::Explanations {
             split: split.to_owned(),
             boxes,
             object_boxes,
@@ -65,10 +82,5 @@ impl Evaluator<'_> {
             pointing_hit: aligned.iter().map(|a| a.as_ref().map(|a| a.pointing_hit)).collect(),
             zero_cam,
         });
-        Ok(())
     }
-}
-
-fn align(map: &[f32], input: &Input) -> Option<Alignment> {
-    input.mask.as_ref().and_then(|mask| alignment(map, mask))
 }

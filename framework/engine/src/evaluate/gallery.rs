@@ -2,6 +2,7 @@
 
 use super::Evaluator;
 use super::accuracy::softmax_at;
+use super::inputs::Batch;
 use crate::EngineError;
 use crate::data::source::Source;
 use crate::data::transform::Transform;
@@ -9,12 +10,16 @@ use crate::train::argmax;
 use fovea_api::{HeatmapView, ImageView, Key, Localizer, Mask};
 use fovea_records::{GalleryItem, store};
 use image::{ExtendedColorType, ImageEncoder as _, codecs::png::PngEncoder};
+use rayon::prelude::*;
 use std::collections::HashMap;
 use std::path::Path;
 
 impl Evaluator<'_> {
     /// Writes the gallery of a split to `dir`: the same pictures for every trial of a run, whatever its seed. A report
     /// chooses among them.
+    ///
+    /// The pictures have a pass of their own: the last bits of the probabilities depend on how many pictures go through a
+    /// linear layer together where these are few, and galleries of equal trials are to be equal.
     ///
     /// # Errors
     /// When a picture cannot be read, a plugin fails, or a file cannot be written.
@@ -26,30 +31,31 @@ impl Evaluator<'_> {
         let count = self.source.dataset().len(split).unwrap_or(0);
         let indices = drawn(self.source, split, count, wanted);
         let permutation = localizer.permutation(split, count);
+        let targets = indices
+            .iter()
+            .map(|&i| self.target(split, permutation.as_ref().map_or(i, |p| p[i]), localizer))
+            .collect::<Result<Vec<_>, _>>()?;
         let mut items = Vec::with_capacity(indices.len());
-        for chunk in indices.chunks(self.config.evaluation.batch_size.max(1)) {
-            let targets = chunk
-                .iter()
-                .map(|&i| self.target(split, permutation.as_ref().map_or(i, |p| p[i]), localizer))
-                .collect::<Result<Vec<_>, _>>()?;
-            self.show(split, chunk, &targets, dir, &mut items)?;
-        }
+        self.batches(split, &indices, |batch| {
+            let first = items.len();
+            items.extend(self.show(split, batch, &targets[first..], (first, dir))?);
+            Ok(())
+        })?;
         store::write_lines(&dir.join("index.jsonl"), &items)?;
         Ok(())
     }
 
-    /// Explains some pictures, writes them and their heatmaps, and adds their lines to the index.
+    /// Explains some pictures, writes them and their heatmaps, and gives their lines of the index; `first` is the number
+    /// of the first.
     fn show(
         &self,
         split: &str,
-        indices: &[usize],
+        batch: Batch<'_>,
         targets: &[Option<[f32; 4]>],
-        dir: &Path,
-        items: &mut Vec<GalleryItem>,
-    ) -> Result<(), EngineError> {
+        (first, dir): (usize, &Path),
+    ) -> Result<Vec<GalleryItem>, EngineError> {
         let size = self.config.input.size;
-        let inputs = self.inputs(split, indices)?;
-        let (logits, heatmaps) = self.heatmaps(inputs.iter().flat_map(|i| i.image.iter().copied()).collect());
+        let (logits, heatmaps) = self.heatmaps(batch.images);
         let views: Vec<_> = heatmaps
             .chunks_exact(size * size)
             .map(|values| HeatmapView { height: size, width: size, values })
@@ -57,16 +63,16 @@ impl Evaluator<'_> {
         let boxes = self.extractor.hard(&views)?;
         let classes = self.source.dataset().classes();
         let name_of = |class: usize| classes.get(class).cloned().unwrap_or_else(|| format!("class {class}"));
-        for (place, (&index, input)) in indices.iter().zip(&inputs).enumerate() {
-            let meta = self.source.meta(split, index);
-            let slot = items.len();
+        let item = |place: usize| {
+            let sample = &batch.samples[place];
+            let meta = self.source.meta(split, batch.indices[place]);
+            let slot = first + place;
             let picture_file = format!("{slot:03}.png");
             let heatmap_file = format!("{slot:03}-cam.png");
-            let rgb = interleaved(&input.image, size);
             let grey: Vec<u8> = views[place].values.iter().map(|v| byte(*v)).collect();
-            write_png(&dir.join(&picture_file), &rgb, size, ExtendedColorType::Rgb8)?;
+            write_png(&dir.join(&picture_file), &sample.image.pixels, size, ExtendedColorType::Rgb8)?;
             write_png(&dir.join(&heatmap_file), &grey, size, ExtendedColorType::L8)?;
-            items.push(GalleryItem {
+            Ok(GalleryItem {
                 split: split.to_owned(),
                 image: meta.id,
                 label: name_of(meta.label),
@@ -76,10 +82,10 @@ impl Evaluator<'_> {
                 heatmap_file,
                 predicted_box: boxes[place].map(|b| b.to_array()),
                 target_box: targets[place],
-                object_box: input.mask.as_ref().and_then(Mask::tight_box).map(|b| b.to_array()),
-            });
-        }
-        Ok(())
+                object_box: sample.mask.as_ref().and_then(Mask::tight_box).map(|b| b.to_array()),
+            })
+        };
+        (0..batch.samples.len()).into_par_iter().map(item).collect()
     }
 
     /// The localizer's box on a picture, in pixels of the network input.
@@ -130,11 +136,6 @@ fn in_turn(pictures: &[(usize, usize)], wanted: usize) -> Vec<usize> {
 
 fn byte(value: f32) -> u8 {
     (value.clamp(0.0, 1.0) * 255.0).round() as u8
-}
-
-fn interleaved(image: &[f32], size: usize) -> Vec<u8> {
-    let plane = size * size;
-    (0..plane).flat_map(|i| [0, 1, 2].map(|c| byte(image[c * plane + i]))).collect()
 }
 
 fn write_png(path: &Path, pixels: &[u8], size: usize, color: ExtendedColorType) -> Result<(), EngineError> {

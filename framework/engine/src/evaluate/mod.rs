@@ -1,7 +1,8 @@
 //! What a trained network is worth (method.md section 8).
 //!
+//! - `inputs`: pictures as network input, batch by batch. `clean`: the one pass over pictures as they are.
 //! - [`accuracy`]: predictions, accuracy over all, per class, per group.
-//! - [`noise`]: accuracy under noise in foreground and background, RFS.
+//! - [`noise`]: accuracy under noise in foreground and background, RFS; `noisy`: the pictures for it.
 //! - [`saliency`]: how a heatmap agrees with a mask.
 //! - [`explain`]: heatmaps of a split against its masks.
 //! - [`gallery`]: pictures for the report.
@@ -10,22 +11,23 @@
 //! The main type is [`Evaluator`].
 
 pub mod accuracy;
+mod clean;
 pub mod explain;
 pub mod gallery;
+mod inputs;
 pub mod later;
 pub mod noise;
+mod noisy;
 pub mod saliency;
 
-use crate::cam::PredictedCams;
 use crate::data::source::Source;
-use crate::data::transform::Transform;
-use crate::objective::{host_floats, network_input};
 use crate::{Emit, EngineError};
-use burn::tensor::{Device, Tensor, TensorData};
-use fovea_api::{BoxExtractor, DataError, DynClassifier, Mask, Mode};
+use burn::tensor::Device;
+use clean::Purpose;
+use fovea_api::{BoxExtractor, DynClassifier};
 use fovea_plan::TrialConfig;
 use fovea_records::{MetricRow, PredictionRecord};
-use rayon::prelude::*;
+pub use inputs::Input;
 use std::time::Instant;
 
 /// Does a part of the evaluation and says how long it took.
@@ -61,29 +63,6 @@ pub struct Evaluation {
     pub records: Vec<PredictionRecord>,
 }
 
-/// A picture as network input, before normalisation, with its mask at that size.
-#[derive(Debug, Clone)]
-pub struct Input {
-    /// `[3, size, size]` in 0..=1.
-    pub image: Vec<f32>,
-    /// Mask of the object.
-    pub mask: Option<Mask>,
-}
-
-impl Input {
-    /// A picture of a split, squashed to the network's size.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn load(source: &Source, split: &str, index: usize, size: usize) -> Result<Self, DataError> {
-        let sample = source.sample(split, index)?;
-        let transform = Transform::squash(sample.image.width, sample.image.height, size);
-        let mut image = vec![0.0; 3 * size * size];
-        transform.image(&sample.image, &mut image);
-        Ok(Self { image, mask: sample.mask.as_ref().map(|m| transform.mask(m)) })
-    }
-}
-
 impl Evaluator<'_> {
     /// Everything the configuration asks for.
     ///
@@ -91,13 +70,26 @@ impl Evaluator<'_> {
     /// When the data set lacks a split that is asked for, a picture cannot be read, or a plugin fails.
     pub fn run(&self) -> Result<Evaluation, EngineError> {
         let splits = self.splits()?;
+        let noise_split = self.noise_split(&splits)?;
         let mut evaluation = Evaluation::default();
+        let mut explained = None;
         for split in &splits {
-            timed("accuracy", split, || self.accuracy(split, &mut evaluation))?;
+            let purpose = if *split == noise_split { Purpose::Heatmaps } else { Purpose::Logits };
+            let clean = timed("pictures as they are", split, || self.clean(split, purpose, split))?;
+            self.accuracy(split, &clean.logits, &mut evaluation);
+            explained = clean.explained.or(explained);
         }
-        let split = self.noise_split(&splits)?;
-        timed("explanations", &split, || self.explanations(&split, &mut evaluation))?;
-        timed("noise", &split, || self.noise(&split, &mut evaluation))?;
+        let explained = match explained {
+            Some(explained) => explained,
+            // Its accuracy was not asked for.
+            None => {
+                let what = format!("{noise_split} heatmaps");
+                let pass = || self.clean(&noise_split, Purpose::Heatmaps, &what);
+                timed("heatmaps", &noise_split, pass)?.explained.unwrap_or_default()
+            }
+        };
+        explained.rows(&noise_split, &mut evaluation);
+        timed("noise", &noise_split, || self.noise(&noise_split, &mut evaluation))?;
         Ok(evaluation)
     }
 
@@ -144,38 +136,6 @@ impl Evaluator<'_> {
         let name = &self.config.dataset.name;
         let known = known.join(", ");
         Err(EngineError::Config(format!("{key}: data set `{name}` has no split `{split}`; it has {known}")))
-    }
-
-    /// Pictures of a split as network inputs, in order.
-    ///
-    /// # Errors
-    /// When one cannot be read.
-    pub fn inputs(&self, split: &str, indices: &[usize]) -> Result<Vec<Input>, DataError> {
-        let (source, size) = (self.source, self.config.input.size);
-        indices.par_iter().map(|&index| Input::load(source, split, index, size)).collect()
-    }
-
-    /// Pictures on the device, `[N, 3, size, size]`, normalised if the trial does so.
-    fn tensor(&self, images: Vec<f32>) -> Tensor<4> {
-        let size = self.config.input.size;
-        let n = images.len() / (3 * size * size);
-        let images = Tensor::from_data(TensorData::new(images, [n, 3, size, size]), self.device);
-        network_input(images, self.config.input.normalize)
-    }
-
-    /// Logits of a batch, a row a picture.
-    fn logits(&self, images: Vec<f32>) -> Vec<Vec<f32>> {
-        let logits = self.model.forward(self.tensor(images), Mode::Eval).logits;
-        let classes = logits.dims()[1];
-        host_floats(&logits).chunks_exact(classes).map(<[f32]>::to_vec).collect()
-    }
-
-    /// Logits and heatmaps of the predicted classes, upsampled and normalised by their maxima, `[N, size * size]`.
-    fn heatmaps(&self, images: Vec<f32>) -> (Vec<Vec<f32>>, Vec<f32>) {
-        let size = self.config.input.size;
-        let pass = PredictedCams::new(self.model, self.tensor(images));
-        let heatmaps = host_floats(&pass.heatmaps((size, size)));
-        (pass.logits, heatmaps)
     }
 
     fn progress(&self, what: &str, done: usize, total: usize) {

@@ -1,6 +1,5 @@
 //! Whether class probabilities can be believed.
 
-use crate::EngineError;
 use crate::evaluate::{Evaluation, Evaluator};
 use crate::train::argmax;
 use fovea_records::MetricRow;
@@ -53,20 +52,15 @@ fn softmax(logits: &[f32]) -> Vec<f64> {
 }
 
 impl Evaluator<'_> {
-    /// Top-5 accuracy, Brier score and calibration error on a split.
-    pub(super) fn calibration(&self, split: &str, evaluation: &mut Evaluation) -> Result<(), EngineError> {
-        let count = self.source.dataset().len(split).unwrap_or(0);
-        let indices: Vec<usize> = (0..count).collect();
+    /// Top-5 accuracy, Brier score and calibration error on a split; `logits` has a row a picture.
+    pub(super) fn calibration(&self, split: &str, logits: &[Vec<f32>], evaluation: &mut Evaluation) {
         let mut sums = Sums::default();
-        for chunk in indices.chunks(self.config.evaluation.batch_size) {
-            let images = self.inputs(split, chunk)?.into_iter().flat_map(|i| i.image).collect();
-            for (row, &index) in self.logits(images).iter().zip(chunk) {
-                sums.add(row, self.source.meta(split, index).label);
-            }
-            self.progress(&format!("{split} calibration"), sums.pictures, count);
+        for (index, row) in logits.iter().enumerate() {
+            sums.add(row, self.source.meta(split, index).label);
         }
+        let count = sums.pictures;
         if count == 0 {
-            return Ok(());
+            return;
         }
         let values = [
             ("top-5-accuracy", sums.in_five as f64 / count as f64),
@@ -74,7 +68,6 @@ impl Evaluator<'_> {
             ("ece", sums.calibration_error()),
         ];
         evaluation.rows.extend(values.map(|(metric, value)| MetricRow::new(split, metric, value, count)));
-        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use crate::EngineError;
 use crate::evaluate::{Evaluation, Evaluator, Input};
 use crate::train::argmax;
 use fovea_records::MetricRow;
+use rayon::prelude::*;
 
 /// The picture with one side of its mask black; `None` without a mask, or where that would be all of it or nothing.
 fn cut(input: &Input, keep_object: bool) -> Option<Vec<f32>> {
@@ -26,11 +27,13 @@ impl Evaluator<'_> {
         let indices: Vec<usize> = (0..count).collect();
         let sides = [("accuracy-only-fg", true), ("accuracy-no-fg", false)];
         let mut found = [(0_usize, 0_usize); 2];
-        for chunk in indices.chunks(self.config.evaluation.batch_size) {
-            let inputs = self.inputs(split, chunk)?;
+        let mut done = 0;
+        self.batches(split, &indices, |batch| {
+            let inputs = batch.inputs();
             for ((_, keep_object), (right, all)) in sides.iter().zip(&mut found) {
-                let cut: Vec<(usize, Vec<f32>)> = chunk
-                    .iter()
+                let cut: Vec<(usize, Vec<f32>)> = batch
+                    .indices
+                    .par_iter()
                     .zip(&inputs)
                     .filter_map(|(&index, input)| Some((index, cut(input, *keep_object)?)))
                     .collect();
@@ -43,8 +46,10 @@ impl Evaluator<'_> {
                     *right += usize::from(argmax(row) == self.source.meta(split, *index).label);
                 }
             }
-            self.progress(&format!("{split} cut out"), chunk.last().map_or(0, |i| i + 1), count);
-        }
+            done += batch.indices.len();
+            self.progress(&format!("{split} cut out"), done, count);
+            Ok(())
+        })?;
         for ((metric, _), (right, all)) in sides.iter().zip(found) {
             if all > 0 {
                 let value = right as f64 / all as f64;

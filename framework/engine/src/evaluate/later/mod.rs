@@ -8,9 +8,11 @@ pub mod calibration;
 pub mod cutouts;
 pub mod stored;
 
+use super::clean::Purpose;
 use super::{Evaluation, Evaluator};
 use crate::EngineError;
 use fovea_records::MetricRow;
+use std::collections::BTreeMap;
 
 /// What a metric is computed by; metrics of one part come out of the same passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,28 +87,45 @@ pub fn find(name: &str) -> Option<LaterMetric> {
 }
 
 impl Evaluator<'_> {
-    /// What a part gives that needs the network, on every split that it is for.
+    /// What parts give that need the network, on every split that each is for. Parts that need the pictures as they are
+    /// share one pass over each split.
     ///
     /// # Errors
     /// When the data set lacks a split, a picture cannot be read, or a plugin fails.
-    pub fn later(&self, part: Part) -> Result<Vec<MetricRow>, EngineError> {
+    pub fn later(&self, parts: &[Part]) -> Result<Vec<MetricRow>, EngineError> {
         let splits = self.splits()?;
+        let noise_split = self.noise_split(&splits)?;
         let mut evaluation = Evaluation::default();
-        match part {
-            Part::Likelihood | Part::Stability => {}
-            Part::Accuracy => {
-                for split in &splits {
-                    self.accuracy(split, &mut evaluation)?;
-                }
+        let by_logits = parts.iter().any(|part| matches!(part, Part::Accuracy | Part::Calibration));
+        let with_heatmaps = parts.contains(&Part::Explanations);
+        let mut passes = BTreeMap::new();
+        for split in splits.iter().filter(|_| by_logits).chain(with_heatmaps.then_some(&noise_split)) {
+            if !passes.contains_key(split) {
+                let heatmaps = with_heatmaps && *split == noise_split;
+                let purpose = if heatmaps { Purpose::Heatmaps } else { Purpose::Logits };
+                passes.insert(split, self.clean(split, purpose, split)?);
             }
-            Part::Calibration => {
-                for split in &splits {
-                    self.calibration(split, &mut evaluation)?;
+        }
+        for part in parts {
+            match part {
+                Part::Likelihood | Part::Stability => {}
+                Part::Accuracy => {
+                    for split in &splits {
+                        self.accuracy(split, &passes[split].logits, &mut evaluation);
+                    }
                 }
+                Part::Calibration => {
+                    for split in &splits {
+                        self.calibration(split, &passes[split].logits, &mut evaluation);
+                    }
+                }
+                Part::Cutouts => self.cutouts(&noise_split, &mut evaluation)?,
+                Part::Explanations => {
+                    let explained = passes.get_mut(&noise_split).and_then(|pass| pass.explained.take());
+                    explained.unwrap_or_default().rows(&noise_split, &mut evaluation);
+                }
+                Part::Noise => self.noise(&noise_split, &mut evaluation)?,
             }
-            Part::Cutouts => self.cutouts(&self.noise_split(&splits)?, &mut evaluation)?,
-            Part::Explanations => self.explanations(&self.noise_split(&splits)?, &mut evaluation)?,
-            Part::Noise => self.noise(&self.noise_split(&splits)?, &mut evaluation)?,
         }
         Ok(evaluation.rows)
     }
