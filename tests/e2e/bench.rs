@@ -110,15 +110,18 @@ fn a_sweep_and_the_start_are_measured() {
         "worker start to ready",
         "worker start to first step",
         "no worker at work",
+        "of this, before the first task",
         "of this, planning",
+        "between two tasks",
         "orchestrator's share of wall-clock",
     ];
-    assert_eq!(names[..6], expected);
+    assert_eq!(names[..8], expected);
     let median =
         |what: &str| found[names.iter().position(|n| *n == what).unwrap()]["median"].as_f64().unwrap();
     assert_eq!(found[0]["items"]["count"], 3, "one warm-up that two trials share");
     assert!(median("worker start to ready") < median("worker start to first step"));
-    assert!(median("of this, planning") < median("no worker at work"));
+    assert!(median("of this, planning") < median("of this, before the first task"));
+    assert!(median("of this, before the first task") < median("no worker at work"));
     assert!(median("no worker at work") < median("wall-clock, without report"));
     let share = median("orchestrator's share of wall-clock");
     assert!(share > 0.0 && share < 1.0, "{share}");

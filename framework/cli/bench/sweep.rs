@@ -15,7 +15,7 @@ use fovea_plan::{DeviceRequest, Plan};
 use fovea_records::RunStore;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A sweep of four trials that share two warm-ups, one worker at a time: whatever time that worker is not at work for is the
 /// run's own.
@@ -165,7 +165,9 @@ fn measurements(sweeps: &[Observed], args: &Args) -> Vec<Measurement> {
     let seconds = |what, items, of: &dyn Fn(&Observed) -> f64| {
         measurement(what, Unit::Seconds, items, sweeps.iter().map(of).collect())
     };
-    let idle = |sweep: &Observed| sweep.timeline.idle().as_secs_f64();
+    let gaps = |sweep: &Observed| sweep.timeline.gaps().iter().map(Duration::as_secs_f64).collect::<Vec<_>>();
+    let idle = |sweep: &Observed| gaps(sweep).iter().sum::<f64>();
+    let between = sweeps.iter().flat_map(|sweep| gaps(sweep).into_iter().skip(1)).collect();
     let own_share = |sweep: &Observed| {
         let [own, children] = sweep.processor?;
         Some(own / (own + children))
@@ -178,7 +180,9 @@ fn measurements(sweeps: &[Observed], args: &Args) -> Vec<Measurement> {
         measurement("worker start to ready", Unit::Seconds, None, ready),
         measurement("worker start to first step", Unit::Seconds, None, first_step),
         seconds("no worker at work", None, &idle),
+        seconds("of this, before the first task", None, &|sweep| gaps(sweep).first().copied().unwrap_or(0.0)),
         seconds("of this, planning", None, &|sweep| sweep.planning),
+        measurement("between two tasks", Unit::Seconds, None, between),
         measurement(
             "orchestrator's share of wall-clock",
             Unit::Share,

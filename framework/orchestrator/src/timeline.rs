@@ -113,19 +113,20 @@ impl Timeline {
         &self.starts
     }
 
-    /// Time before the end of the last task in which no worker was at one: what the run itself took for planning,
-    /// starting processes, and keeping records between two tasks. Where several workers take turns, the time in which
-    /// another one was at work does not count.
+    /// Times in which no worker was at a task: before the first one, and between two of them. That is what the run itself
+    /// took for planning, starting processes and keeping records. Where several workers take turns, the time in which another
+    /// one was at work does not count.
     #[must_use]
-    pub fn idle(&self) -> Duration {
+    pub fn gaps(&self) -> Vec<Duration> {
         let mut busy = self.busy.clone();
         busy.sort();
-        let (mut idle, mut until) = (Duration::ZERO, Duration::ZERO);
-        for [from, to] in busy {
-            idle += from.saturating_sub(until);
+        let mut until = Duration::ZERO;
+        let gap = |[from, to]: [Duration; 2]| {
+            let gap = from.checked_sub(until);
             until = until.max(to);
-        }
-        idle
+            gap
+        };
+        busy.into_iter().filter_map(gap).collect()
     }
 }
 
@@ -184,7 +185,7 @@ mod tests {
             (170, event("b", stepped())),
             (200, event("b", finished())),
         ]);
-        assert_eq!(found.idle(), ms(40 + 5));
+        assert_eq!(found.gaps(), [ms(40), ms(5)]);
         assert_eq!(found.worker_starts(), [WorkerStart { ready: ms(30), first_step: Some(ms(60)) }]);
         assert_eq!(found.tasks(), 2);
     }
@@ -203,7 +204,7 @@ mod tests {
             (120, event("c", TrialEvent::Failed { message: String::new() })),
             (121, Update::TaskStopped { task: label("c") }),
         ]);
-        assert_eq!(found.idle(), ms(10));
+        assert_eq!(found.gaps(), [ms(10)]);
         let start = |ready, first_step| WorkerStart { ready: ms(ready), first_step };
         assert_eq!(found.worker_starts(), [start(10, Some(ms(55))), start(35, None)]);
     }
