@@ -53,7 +53,7 @@ enum What {
     Startup(startup::Args),
 }
 
-pub(crate) fn main(args: &Args, messages: WorkerMessages, libraries: &Libraries) -> Outcome {
+pub(crate) fn main(args: &Args, messages: &WorkerMessages, libraries: &Libraries) -> Outcome {
     let registry = &libraries.registry;
     match &args.what {
         What::Step(args) => step::main(args, registry),

@@ -33,7 +33,7 @@ pub(super) struct Args {
     timing: Timing,
 }
 
-pub(super) fn main(args: &Args, messages: WorkerMessages, libraries: &Libraries) -> Outcome {
+pub(super) fn main(args: &Args, messages: &WorkerMessages, libraries: &Libraries) -> Outcome {
     args.timing.use_threads()?;
     let repeats = args.timing.repeats(10);
     let version = version_times(repeats)?;
@@ -43,7 +43,7 @@ pub(super) fn main(args: &Args, messages: WorkerMessages, libraries: &Libraries)
     let changes = [changes, vec![format!("run.threads={threads}")]].concat();
     let mut timelines = Vec::new();
     for _ in 0..repeats {
-        timelines.push(observe(None, &changes, None, messages.clone(), libraries, &stop)?.timeline);
+        timelines.push(observe(None, &changes, None, messages, libraries, &stop)?.timeline);
     }
     let [ready, first_step] = starts(timelines.iter());
     let plural = if threads == 1 { "" } else { "s" };

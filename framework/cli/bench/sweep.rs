@@ -85,7 +85,7 @@ pub(super) struct Observed {
     pub(super) timeline: Timeline,
 }
 
-pub(super) fn main(args: &Args, messages: WorkerMessages, libraries: &Libraries) -> Outcome {
+pub(super) fn main(args: &Args, messages: &WorkerMessages, libraries: &Libraries) -> Outcome {
     let stop = stop_on_signals()?;
     let mut changes = args.overrides.clone();
     changes.extend(args.timing.threads.map(|threads| format!("run.threads={threads}")));
@@ -93,7 +93,7 @@ pub(super) fn main(args: &Args, messages: WorkerMessages, libraries: &Libraries)
     let mut sweeps = Vec::new();
     for _ in 0..args.timing.repeats(3) {
         let file = args.experiment.as_deref();
-        sweeps.push(observe(file, &changes, args.jobs, messages.clone(), libraries, &stop)?);
+        sweeps.push(observe(file, &changes, args.jobs, messages, libraries, &stop)?);
     }
     show(&measurements(&sweeps, args), args.timing.json);
     Ok(Exit::Success)
@@ -104,7 +104,7 @@ pub(super) fn observe(
     file: Option<&Path>,
     changes: &[String],
     jobs: Option<usize>,
-    messages: WorkerMessages,
+    messages: &WorkerMessages,
     libraries: &Libraries,
     stop: &Stop,
 ) -> Result<Observed, Failure> {
@@ -124,7 +124,7 @@ pub(super) fn observe(
     let plan = experiment.load(&libraries.registry)?;
     let planning = started.elapsed().as_secs_f64();
     let store = RunStore::new(&plan.run.dir);
-    let options = run::options(libraries, messages, stop.clone())?;
+    let options = run::options(libraries, messages.clone(), stop.clone())?;
     let options = fovea_orchestrator::RunOptions { jobs, ..options };
     let summary = fovea_orchestrator::run(&plan, &store, &options, &mut |update| timeline.note(&update))
         .map_err(|e| Failure::new(Exit::Files, e))?;

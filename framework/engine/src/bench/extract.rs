@@ -50,14 +50,14 @@ impl ExtractBench {
         // The first round compiles kernels and fills caches.
         for round in 0..=self.repeats.max(1) {
             let took = [
-                timed(|| Ok(drop(extractor.hard(&views)?)))?.0,
-                timed(|| Ok(drop(host_floats(&extractor.extract(heatmaps.clone())?.differentiable))))?.0,
+                timed(|| Ok(extractor.hard(&views)?))?.0,
+                timed(|| Ok(host_floats(&extractor.extract(heatmaps.clone())?.differentiable)))?.0,
                 timed(|| {
                     let heatmaps = tracked.clone().require_grad();
                     let boxes = extractor.extract(heatmaps.clone())?;
                     let gradients = boxes.differentiable.sum().backward();
                     // A transfer, so that the time of a device that works in the background counts.
-                    Ok(drop(heatmaps.grad(&gradients).map(|gradient| host_floats(&gradient.max()))))
+                    Ok(heatmaps.grad(&gradients).map(|gradient| host_floats(&gradient.max())))
                 })?
                 .0,
             ];
