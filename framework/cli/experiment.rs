@@ -34,6 +34,11 @@ impl Experiment {
         Self { file, overrides: Vec::new(), smoke: false }
     }
 
+    /// The experiment in a file, with these changes.
+    pub(crate) fn changed(file: PathBuf, overrides: Vec<String>) -> Self {
+        Self { file, overrides, smoke: false }
+    }
+
     /// What the environment and the command line change.
     pub(crate) fn overrides(&self) -> Overrides {
         Overrides::from_process(self.smoke, self.overrides.clone())

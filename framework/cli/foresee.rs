@@ -107,20 +107,20 @@ fn measure_one(
     let what = format!("{} batch {batch} size {size}", config.model.name);
     eprintln!("measuring {what} ...");
     let counted = probe::pictures(config, &plan::base_dir(), registry)?;
-    let times = probe::steps(config, plan.device, registry)?;
+    let [plain, explained] = probe::steps(config, plan.device, registry)?;
     // On a CPU the workers share what one process, which the probe is, has for itself.
     let slowdown =
-        if plan.run.threads == 0 || !times.device.starts_with("cpu") { workers as f64 } else { 1.0 };
+        if plan.run.threads == 0 || !plain.device.starts_with("cpu") { workers as f64 } else { 1.0 };
     let probed = Probed {
         what,
-        device: times.device.clone(),
-        step_seconds: [times.ce_seconds, times.ria_seconds],
+        device: plain.device.clone(),
+        step_seconds: [plain.median(), explained.median()],
         pictures: counted.train,
     };
     let probe = Probe {
-        device: times.device,
-        plain: times.ce,
-        explained: times.ria,
+        device: plain.device,
+        plain: plain.values,
+        explained: explained.values,
         pictures: counted.train,
         forwards: counted.forwards,
         slowdown,

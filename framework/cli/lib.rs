@@ -166,7 +166,7 @@ fn dispatch(cli: Cli, messages: WorkerMessages, registry: &Registry) -> Outcome 
         Command::Localize(args) => localize::main(&args, registry),
         Command::Export(args) => export::main(&args, registry),
         Command::Plugin(args) => plugin::main(&args, registry),
-        Command::Bench(args) => bench::main(&args, registry),
+        Command::Bench(args) => bench::main(&args, &messages, &libraries),
         Command::Worker(args) => worker::main(&args, registry),
         Command::PluginProbe { file } => {
             fovea_host::probe::report(&file);

@@ -96,7 +96,7 @@ impl Progress {
             }
             Update::Admission { message } => self.line(message),
             Update::Warning { message } => self.line(&format!("warning: {message}")),
-            Update::TaskStarted { task, attempt } => self.begins(task, *attempt),
+            Update::TaskStarted { task, attempt, .. } => self.begins(task, *attempt),
             Update::Event { task, event } => self.event(&task.id, event),
             Update::TaskCrashed { task, message, retry_in } => {
                 // Without a further attempt it is told as the task's end.

@@ -8,7 +8,7 @@ use crate::signals::stop_on_signals;
 use crate::{Failure, Outcome, build_info, plan, report};
 use fovea_orchestrator::memory::NvidiaSmi;
 use fovea_orchestrator::{
-    OrchestratorError, RunOptions, RunSummary, Selection, Shard, Sharing, WorkerMessages,
+    OrchestratorError, RunOptions, RunSummary, Selection, Shard, Sharing, Stop, WorkerMessages,
 };
 use fovea_plan::Plan;
 use fovea_records::RunStore;
@@ -54,22 +54,12 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages, libraries: &Libraries)
     for device in devices {
         fovea_engine::device::check(device).map_err(|e| Failure::new(Exit::Device, e))?;
     }
-    let binary = std::env::current_exe()
-        .map_err(|e| Failure::new(Exit::Files, format!("cannot find the fovea program: {e}")))?;
     let options = RunOptions {
-        binary,
-        base_dir: plan::base_dir(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        program: build_info::program(),
-        command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
         selection,
         jobs: args.jobs.map(usize::from),
         fail_fast: args.fail_fast,
         sharing: if args.no_sharing { Sharing::Nothing } else { Sharing::Stages },
-        memory: Arc::new(NvidiaSmi),
-        stop: stop_on_signals()?,
-        messages,
-        plugins: libraries.for_tasks.clone(),
+        ..options(libraries, messages, stop_on_signals()?)?
     };
     let store = RunStore::new(&plan.run.dir);
     let detail = if args.quiet { Detail::End } else { Detail::Live };
@@ -112,6 +102,31 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages, libraries: &Libraries)
     } else {
         Ok(Exit::TrialsFailed)
     }
+}
+
+/// Options of a run of every trial by this very program.
+pub(crate) fn options(
+    libraries: &Libraries,
+    messages: WorkerMessages,
+    stop: Stop,
+) -> Result<RunOptions, Failure> {
+    let binary = std::env::current_exe()
+        .map_err(|e| Failure::new(Exit::Files, format!("cannot find the fovea program: {e}")))?;
+    Ok(RunOptions {
+        binary,
+        base_dir: plan::base_dir(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        program: build_info::program(),
+        command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+        selection: Selection::default(),
+        jobs: None,
+        fail_fast: false,
+        sharing: Sharing::Stages,
+        memory: Arc::new(NvidiaSmi),
+        stop,
+        messages,
+        plugins: libraries.for_tasks.clone(),
+    })
 }
 
 fn select(args: &Args, plan: &Plan) -> Result<Selection, Failure> {

@@ -1,4 +1,4 @@
-//! Every statistic beside SciPy's or statsmodels' (tests/peers/statistics.py; versions in the golden data).
+//! Every statistic beside SciPy's or statsmodels' (tests/peers/statistics_golden.py; versions in the golden data).
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -15,7 +15,7 @@
 //! - `provenance`: what a trial rests on beside its configuration; `digest`: hashes for its trace;
 //!   `memory`: how much it took.
 //! - [`worker`]: the loop of a worker process.
-//! - [`mod@bench`]: how fast a training step is; [`probe`]: one of a trial that is planned.
+//! - [`mod@bench`]: how fast its parts are; [`probe`]: one of a trial that is planned.
 //!
 //! The engine emits events and never calls a reporter.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]

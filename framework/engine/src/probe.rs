@@ -1,7 +1,7 @@
 //! How fast the steps of a planned trial are, and how many it has. The main functions are [`steps`] and [`pictures`].
 
 use crate::EngineError;
-use crate::bench::{StepBench, StepTimes, step_times};
+use crate::bench::{Measurement, StepBench};
 use crate::data::check;
 use fovea_api::Registry;
 use fovea_plan::{DeviceRequest, TrialConfig};
@@ -19,7 +19,8 @@ pub struct Pictures {
     pub forwards: usize,
 }
 
-/// Times a few steps of the trial's model, at its input and batch size, on random pictures.
+/// Times a few steps of the trial's model, at its input and batch size, on random pictures: by cross-entropy only, and
+/// with RIA.
 ///
 /// # Errors
 /// When the device or the model is not there.
@@ -27,16 +28,18 @@ pub fn steps(
     config: &TrialConfig,
     device: DeviceRequest,
     registry: &Registry,
-) -> Result<StepTimes, EngineError> {
+) -> Result<[Measurement; 2], EngineError> {
     let bench = StepBench {
         model: config.model.name.clone(),
         model_config: config.model.config.clone(),
+        losses: vec!["ria".to_owned()],
         batch: config.training.batch_size,
         size: config.input.size,
-        steps: STEPS,
+        repeats: STEPS,
         device,
     };
-    step_times(&bench, registry)
+    let found = bench.run(registry)?;
+    Ok(found.try_into().expect("one loss was asked for beside `none`"))
 }
 
 /// Counts the pictures of the trial's data set, which is opened but not read.

@@ -237,7 +237,7 @@ impl Trainer<'_> {
         let training = &self.config.training;
         let started = Instant::now();
         let before = self.progress.partial;
-        let mut told = Instant::now();
+        let mut told: Option<Instant> = None;
         let mut rate = training.optimizer.learning_rate;
         let mut batches = batches;
         loop {
@@ -269,8 +269,9 @@ impl Trainer<'_> {
             self.trace(global + 1, hash, &result, index + 1 == steps)?;
             let partial = &mut self.progress.partial;
             partial.add(&result, n);
-            if told.elapsed() >= STEP_EVENTS || index + 1 == steps {
-                told = Instant::now();
+            // The first one at once: whoever watches sees that training has begun.
+            if told.is_none_or(|told| told.elapsed() >= STEP_EVENTS) || index + 1 == steps {
+                told = Some(Instant::now());
                 let seen = partial.seen - before.seen;
                 (self.emit)(TrialEvent::Step {
                     epoch,

@@ -40,7 +40,7 @@ pub(crate) fn attempt(
             let entry = JournalEntry::TrialStarted { time: now(), trial: trial.id.clone(), attempt };
             shared.store.journal(&entry)?;
         }
-        shared.tell(Update::TaskStarted { task: job.label.clone(), attempt });
+        shared.tell(Update::TaskStarted { task: job.label.clone(), attempt, fresh: worker.is_none() });
         let message = match once(shared, slot, worker, job, &mut device)? {
             TaskEnd::Crashed(message) => message,
             TaskEnd::Stopped if !shared.stopping() => "the worker was told to stop from outside".to_owned(),

@@ -14,7 +14,7 @@
 //!   [`prune`]: which trials are given up early.
 //! - `origin`: what a run knows of itself, for the records: its [`machine`](mod@machine), and by `source` the work tree;
 //!   `output`: what other programs print; `pictures`: what decoded pictures may take.
-//! - [`update`]: what is said meanwhile; [`stop`]: how to end it early.
+//! - [`update`]: what is said meanwhile; [`timeline`]: where the time of a run goes; [`stop`]: how to end it early.
 //!
 //! The orchestrator never computes, a worker never schedules. No Burn here.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
@@ -43,13 +43,14 @@ pub mod run;
 pub mod select;
 pub mod sharing;
 pub mod slots;
-mod source;
+pub mod source;
 pub mod standing;
 pub mod status;
 pub mod stderr;
 pub mod stop;
 pub mod survey;
 mod tensorboard;
+pub mod timeline;
 mod trial_file;
 pub mod update;
 pub mod worker;
@@ -61,5 +62,6 @@ pub use sharing::{Saving, Sharing};
 pub use standing::{Standing, Word, plan_standings, standings};
 pub use status::{TrialStatus, status};
 pub use stop::Stop;
+pub use timeline::Timeline;
 pub use update::{Crash, RunSummary, TaskLabel, Update};
 pub use worker::WorkerMessages;

@@ -17,6 +17,24 @@ pub fn machine() -> Machine {
     }
 }
 
+/// Seconds of processor time that this process took until now, and those of its children that have ended and been waited
+/// for; `None` where the system does not tell.
+#[must_use]
+pub fn processor_seconds() -> Option<[f64; 2]> {
+    cpu_times(&fs::read_to_string("/proc/self/stat").ok()?)
+}
+
+fn cpu_times(stat: &str) -> Option<[f64; 2]> {
+    // Linux counts for programs in hundredths of a second, whatever its clock does.
+    const TICKS: f64 = 100.0;
+    // The name of the program, in brackets, may hold anything.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut times = fields.split_whitespace().skip(11).map(|field| field.parse::<f64>().ok());
+    let mut next = || times.next().flatten();
+    let [user, system, children_user, children_system] = [next()?, next()?, next()?, next()?];
+    Some([(user + system) / TICKS, (children_user + children_system) / TICKS])
+}
+
 /// Model of the first core; processors of other makes than Intel's and AMD's do not say theirs.
 fn cpu(cpuinfo: &str) -> Option<String> {
     let value =
@@ -74,6 +92,9 @@ mod tests {
         assert_eq!(cpu(cpuinfo).as_deref(), Some("Some(R) CPU @ 2 GHz"));
         assert_eq!(cpu("processor : 0\nCPU part : 0xd0c\n"), None);
         assert_eq!(memory("MemFree: 1 kB\nMemTotal:       2048 kB\n"), 2048 * 1024);
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 1 2 3 4 150 50 300 100 20 0 4 0 99 1 2";
+        assert_eq!(cpu_times(stat), Some([2.0, 4.0]));
+        assert_eq!(cpu_times("7 (a) S 1"), None);
         let here = machine();
         assert!(
             here.cores > 0 && !here.cpu.is_empty() && here.system.starts_with(std::env::consts::OS),

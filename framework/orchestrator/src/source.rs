@@ -78,6 +78,16 @@ fn git(dir: &Path) -> Command {
     command
 }
 
+/// The commit that is checked out where `dir` is, with `-dirty` behind it where files that git knows were changed;
+/// `None` where git knows of none.
+#[must_use]
+pub fn commit(dir: &Path) -> Option<String> {
+    let arguments = ["describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"];
+    let told = output(git(dir).args(arguments), LIMIT, 1 << 10).ok()?;
+    let commit = String::from_utf8_lossy(&told.bytes).trim().to_owned();
+    Some(commit).filter(|commit| !commit.is_empty())
+}
+
 /// The work tree that `dir` is in, if it is in one and git is there, with what the user should know of it. Its difference
 /// to its commit is kept in the run directory. What is in `left_out` does not count.
 ///

@@ -41,6 +41,8 @@ pub enum Update {
         task: TaskLabel,
         /// Attempt, from 1.
         attempt: usize,
+        /// Whether a worker process is started for it; else it goes to one that has done other tasks.
+        fresh: bool,
     },
     /// A worker said something.
     Event {

@@ -1,4 +1,4 @@
-//! Statistics of small samples and of pairs, each checked against SciPy or statsmodels (`tests/peers/statistics.py`).
+//! Statistics of small samples and of pairs, each checked against SciPy or statsmodels (`tests/peers/statistics_golden.py`).
 //!
 //! - `sample`: [`Stats`], mean, spread and Student's t interval.
 //! - `bootstrap`: [`bootstrap::interval`], the BCa interval of a mean.

@@ -1,6 +1,6 @@
 """Golden data for the statistics of reports, from SciPy and statsmodels.
 
-    python tests/peers/statistics.py
+    python tests/peers/statistics_golden.py
 
 writes tests/golden/statistics/statistics.json, which reports/tests/statistics.rs compares with `fovea_reports::stats`.
 """

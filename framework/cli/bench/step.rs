@@ -1,0 +1,48 @@
+//! `fovea bench step`: training steps.
+
+use super::options::{Timing, Where, positive};
+use super::output::show;
+use crate::exit::Exit;
+use crate::{Outcome, settings};
+use fovea_api::Registry;
+use fovea_engine::bench::StepBench;
+
+/// Arguments of `fovea bench step`.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Model by name.
+    #[arg(long, default_value = "resnet18")]
+    model: String,
+    /// A key of the model's configuration, the value in JSON: `--set widths=[16,32,64,64]`.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// An explanation loss by name; may be given several times. `none`, cross-entropy only, is always measured, in turn
+    /// with the others.
+    #[arg(long = "loss", value_name = "NAME", default_value = "ria")]
+    losses: Vec<String>,
+    /// Pictures a step.
+    #[arg(long, default_value_t = 32, value_parser = positive())]
+    batch: usize,
+    /// Side of the network input, pixels.
+    #[arg(long, default_value_t = 64, value_parser = positive())]
+    size: usize,
+    #[command(flatten)]
+    place: Where,
+    #[command(flatten)]
+    timing: Timing,
+}
+
+pub(super) fn main(args: &Args, registry: &Registry) -> Outcome {
+    args.timing.use_threads()?;
+    let bench = StepBench {
+        model: args.model.clone(),
+        model_config: settings::parse(&args.settings)?,
+        losses: args.losses.clone(),
+        batch: args.batch,
+        size: args.size,
+        repeats: args.timing.repeats(10),
+        device: args.place.device,
+    };
+    show(&bench.run(registry)?, args.timing.json);
+    Ok(Exit::Success)
+}
