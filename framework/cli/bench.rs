@@ -4,7 +4,7 @@ use crate::exit::Exit;
 use crate::{Failure, Outcome, settings};
 use fovea_api::Registry;
 use fovea_engine::bench::{LocalizeBench, StepBench, localize_times, step_times};
-use fovea_plan::DeviceRequest;
+use fovea_plan::{DeviceRequest, Precision};
 
 /// Arguments of `fovea bench`.
 #[derive(clap::Args)]
@@ -41,6 +41,9 @@ struct StepArgs {
     /// Device: auto, cpu, cuda:N.
     #[arg(long, default_value = "auto")]
     device: DeviceRequest,
+    /// Type in which layers multiply: f32, tf32, bf16 (`training.precision`).
+    #[arg(long, default_value = "f32")]
+    precision: Precision,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -82,7 +85,7 @@ fn step(args: &StepArgs, registry: &Registry) -> Outcome {
     if args.batch == 0 || args.size == 0 {
         return Err(Failure::new(Exit::Usage, "--batch and --size must be at least 1"));
     }
-    let StepArgs { model, settings, batch, size, steps, device, json } = args;
+    let StepArgs { model, settings, batch, size, steps, device, precision, json } = args;
     let bench = StepBench {
         model: model.clone(),
         model_config: settings::parse(settings)?,
@@ -90,13 +93,14 @@ fn step(args: &StepArgs, registry: &Registry) -> Outcome {
         size: *size,
         steps: *steps,
         device: *device,
+        precision: *precision,
     };
     let times = step_times(&bench, registry)?;
     let (ce, ria) = (times.ce_seconds, times.ria_seconds);
     let images = *batch as f64;
     if *json {
         let value = serde_json::json!({
-            "model": model, "batch": batch, "size": size, "steps": steps, "device": times.device,
+            "model": model, "batch": batch, "size": size, "steps": steps, "device": times.device, "precision": precision.to_string(),
             "ce_seconds": ce, "ria_seconds": ria, "ria_over_ce": ria / ce,
         });
         println!("{value}");

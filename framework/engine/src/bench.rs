@@ -3,9 +3,9 @@
 use crate::data::loader::Batch;
 use crate::objective::Objective;
 use crate::train::{StepSettings, step};
-use crate::{EngineError, device, schedule};
+use crate::{EngineError, device, precision, schedule};
 use fovea_api::{BBox, BuildContext, ImageView, Key, ModelContext, Registry, RgbImage};
-use fovea_plan::{CamConfig, DeviceRequest, OptimizerConfig, TrainingConfig};
+use fovea_plan::{CamConfig, DeviceRequest, OptimizerConfig, Precision, TrainingConfig};
 use rand::RngExt as _;
 use serde_json::json;
 use std::time::Instant;
@@ -25,6 +25,8 @@ pub struct StepBench {
     pub steps: usize,
     /// Device.
     pub device: DeviceRequest,
+    /// The type in which layers multiply.
+    pub precision: Precision,
 }
 
 /// Median seconds of a step.
@@ -48,7 +50,9 @@ pub struct StepTimes {
 /// # Errors
 /// When the device or a plugin is not there.
 pub fn step_times(bench: &StepBench, registry: &Registry) -> Result<StepTimes, EngineError> {
+    precision::check([bench.precision], bench.device)?;
     let open = device::open(bench.device)?;
+    precision::kept(bench.precision, &open)?;
     let training = training_config(bench);
     let context =
         BuildContext { base_dir: ".".into(), device: open.device.clone(), registry: registry.clone() };
@@ -58,6 +62,7 @@ pub fn step_times(bench: &StepBench, registry: &Registry) -> Result<StepTimes, E
         input_size: bench.size,
         seed: 0,
         device: autodiff.clone(),
+        precision: precision::of_layers(bench.precision),
         base_dir: ".".into(),
     };
     let mut model = registry.build_model(&bench.model, bench.model_config.clone(), &model)?.model;

@@ -35,6 +35,7 @@ pub fn steps(
         size: config.input.size,
         steps: STEPS,
         device,
+        precision: config.training.precision,
     };
     step_times(&bench, registry)
 }

@@ -3,15 +3,15 @@
 //! Burn's own layers are not used: its linear layer stores the transposed weight, its batch normalisation keeps the
 //! biased variance where PyTorch keeps the unbiased one, and its behaviour follows the device instead of an argument.
 
-use crate::conv::conv2d;
 use crate::init::{Fill, Scope};
 use crate::norm::{batch_norm, scale_and_shift};
 use crate::pool::max_pool2d;
+use crate::precision;
 use crate::relu::relu;
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, Distribution, Tensor, module};
-use fovea_api::Mode;
+use fovea_api::{Mode, Precision};
 
 /// Weight of the newest batch in running statistics (PyTorch's default).
 pub const MOMENTUM: f64 = 0.1;
@@ -27,6 +27,8 @@ pub struct Conv2d {
     pub bias: Option<Param<Tensor<1>>>,
     stride: usize,
     padding: usize,
+    #[module(skip)]
+    precision: Precision,
 }
 
 /// What a [`Conv2d`] is made from. The weight begins Kaiming normal (fan out, ReLU), the bias 0.
@@ -62,6 +64,7 @@ impl Conv2dConfig {
             bias: self.bias.then(|| scope.parameter("bias", [self.output], Fill::Constant(0.0))),
             stride: self.stride,
             padding: self.padding,
+            precision: scope.precision(),
         }
     }
 }
@@ -75,7 +78,7 @@ impl Conv2d {
     #[must_use]
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let bias = self.bias.as_ref().map(Param::val);
-        conv2d(input, self.weight.val(), bias, self.stride, self.padding)
+        precision::conv2d(self.precision, input, self.weight.val(), bias, self.stride, self.padding)
     }
 }
 
@@ -146,6 +149,8 @@ pub struct Linear {
     pub weight: Param<Tensor<2>>,
     /// `[out]`
     pub bias: Param<Tensor<1>>,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl Linear {
@@ -156,6 +161,7 @@ impl Linear {
         Self {
             weight: scope.parameter("weight", [output, input], fill),
             bias: scope.parameter("bias", [output], fill),
+            precision: scope.precision(),
         }
     }
 
@@ -165,6 +171,7 @@ impl Linear {
         Self {
             weight: scope.parameter("weight", [output, input], Fill::Normal(0.01)),
             bias: scope.parameter("bias", [output], Fill::Constant(0.0)),
+            precision: scope.precision(),
         }
     }
 
@@ -175,7 +182,7 @@ impl Linear {
     /// - output: `[N, out]`
     #[must_use]
     pub fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        input.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
+        precision::matmul(self.precision, input, self.weight.val().transpose()) + self.bias.val().unsqueeze()
     }
 }
 

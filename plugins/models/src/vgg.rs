@@ -218,7 +218,7 @@ impl CamHead for PerceptronHead {
 mod tests {
     use super::*;
     use burn::tensor::{Device, TensorData};
-    use fovea_api::ModelContext;
+    use fovea_api::{ModelContext, Precision};
 
     fn vgg(cam_layer: CamLayer, pool: usize) -> (Vgg, Device) {
         let device = Device::flex();
@@ -227,6 +227,7 @@ mod tests {
             input_size: 44,
             seed: 4,
             device: device.clone(),
+            precision: Precision::default(),
             base_dir: ".".into(),
         };
         let architecture = Architecture {

@@ -1,0 +1,72 @@
+//! Products in fewer bits: what [`Precision`] means. The main functions are [`conv2d`] and [`matmul`].
+//!
+//! With [`Precision::Bf16`] both factors are rounded to bf16, multiplied, summed in f32, and the result is rounded to
+//! bf16; then it is f32 again. So do the products of the way back, whose factors are gradients. That is what
+//! PyTorch's autocast does in these layers; unlike there, batch normalisation, rectifiers, poolings and residual sums
+//! between them are f32, and so is the bias. A scale for the loss is not needed: bf16 has the range of f32.
+//!
+//! On a GPU the tensors become bf16 tensors, which its tensor cores multiply. The CPU has no such product: there the
+//! rounded numbers are multiplied by the `f32` kernels, where the product of two of them is exact.
+//!
+//! The precision is a value that every layer holds, given by the [`ModelContext`](fovea_api::ModelContext) that it is
+//! built from; nothing here is global, so networks of several precisions can live in one process.
+
+use crate::conv;
+use crate::cpu;
+use burn::tensor::{DType, Tensor};
+use fovea_api::Precision;
+
+/// As [`conv::conv2d`], multiplied in this precision.
+///
+/// # Shapes
+/// - `input`: `[N, C, H, W]`
+/// - `weight`: `[K, C, k, k]`
+/// - `bias`: `[K]`
+/// - output: `[N, K, (H + 2 padding - k) / stride + 1, (W + 2 padding - k) / stride + 1]`, f32
+#[must_use]
+pub fn conv2d(
+    precision: Precision,
+    input: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    stride: usize,
+    padding: usize,
+) -> Tensor<4> {
+    if precision == Precision::F32 {
+        return conv::conv2d(input, weight, bias, stride, padding);
+    }
+    let out = widened(conv::conv2d(rounded(input), rounded(weight), None, stride, padding));
+    match bias {
+        Some(bias) => {
+            let [channels] = bias.dims();
+            out + bias.reshape([1, channels, 1, 1])
+        }
+        None => out,
+    }
+}
+
+/// The product of two matrices, multiplied in this precision.
+///
+/// # Shapes
+/// - `left`: `[N, K]`
+/// - `right`: `[K, M]`
+/// - output: `[N, M]`, f32
+#[must_use]
+pub fn matmul(precision: Precision, left: Tensor<2>, right: Tensor<2>) -> Tensor<2> {
+    match precision {
+        Precision::F32 => left.matmul(right),
+        Precision::Bf16 => widened(rounded(left).matmul(rounded(right))),
+    }
+}
+
+/// Rounded to bf16: in that type where the device multiplies in it, else as f32. Its gradient is rounded, too.
+fn rounded<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    let here = cpu::holds(&tensor);
+    let tensor = tensor.cast(DType::BF16);
+    if here { tensor.cast(DType::F32) } else { tensor }
+}
+
+/// A result in f32, as if it had been bf16. So its gradient is rounded before anything is multiplied by it.
+fn widened<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    tensor.cast(DType::BF16).cast(DType::F32)
+}
