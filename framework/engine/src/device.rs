@@ -1,6 +1,7 @@
 //! From a request (`auto`, `cpu`, `cuda:0`) to a device. The main function is [`open`].
 
 use crate::EngineError;
+use burn::backend::DispatchDevice;
 use burn::tensor::Device;
 use fovea_plan::DeviceRequest;
 
@@ -13,6 +14,16 @@ pub struct OpenDevice {
     pub name: String,
     /// Whether it has tf32 tensor cores.
     pub tf32: bool,
+}
+
+/// Whether a device is the CPU, with or without autodiff.
+pub(crate) fn is_cpu(device: &Device) -> bool {
+    match device.as_dispatch() {
+        DispatchDevice::Flex(_) => true,
+        DispatchDevice::Autodiff(device) => matches!(device.clone().inner(), DispatchDevice::Flex(_)),
+        #[allow(unreachable_patterns, reason = "other devices exist with other features")]
+        _ => false,
+    }
 }
 
 /// Opens the device. `auto` takes the first GPU where this binary can use one, else the CPU.
@@ -138,7 +149,9 @@ mod tests {
 
     #[test]
     fn cpu_always_opens() {
-        assert!(open(DeviceRequest::Cpu).unwrap().name.starts_with("cpu ("));
+        let open = open(DeviceRequest::Cpu).unwrap();
+        assert!(open.name.starts_with("cpu ("));
+        assert!(is_cpu(&open.device) && is_cpu(&open.device.autodiff()));
     }
 
     #[cfg(not(feature = "cuda"))]

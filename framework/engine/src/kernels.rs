@@ -11,6 +11,8 @@
 //! memory. An entry's key has the GPU's architecture and the build of the program, so no other program's code is run.
 //! The file is only ever a copy of what can be computed again: it may be deleted whenever no worker runs.
 //!
+//! Beside that, all threads of a worker share one stream of work on the GPU: by default each would have its own.
+//!
 //! Whoever configures CubeCL is left alone: a `cubecl.toml` (or a `burn.toml` with `[cubecl]`) in the current
 //! directory or above is taken as it is, and variables `CUBECL_*` come above what is set here.
 
@@ -30,6 +32,7 @@ const SHARED: [&str; 2] = ["burn.toml", "Burn.toml"];
 #[cfg(feature = "cuda")]
 pub(crate) fn keep() {
     use burn::cubecl::config::cache::CacheConfig;
+    use burn::cubecl::config::streaming::StreamPolicy;
     use burn::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig};
 
     let here = std::env::current_dir().unwrap_or_default();
@@ -38,6 +41,8 @@ pub(crate) fn keep() {
     config.environment.path = CacheConfig::Directory(root);
     config.environment.name = concat!("fovea-", env!("CARGO_PKG_VERSION")).to_owned();
     config.compilation.cache = true;
+    // A worker trains one network, whichever of its threads launches something.
+    config.streaming.policy = StreamPolicy::Single;
     if !CubeClRuntimeConfig::try_set(config.override_from_env()) {
         tracing::debug!("CubeCL was configured before");
     }
