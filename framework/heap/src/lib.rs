@@ -1,8 +1,13 @@
-//! Freed memory that is kept for the next step. The function is [`keep_freed`].
+//! Memory for training steps: freed memory is kept for the next step ([`keep_freed`]), and new buffers are cleared piece
+//! by piece by those who write to them ([`in_chunks`]).
 //!
 //! A training step and a forward pass allocate buffers of megabytes and free them, again and again. The GNU C library
 //! maps each of them afresh and gives it back when it is freed, so that the kernel clears every page anew: up to a fifth
 //! of the processor time of an evaluation. Kept, the same pages serve the next step.
+
+mod chunks;
+
+pub use chunks::in_chunks;
 
 use std::sync::Once;
 

@@ -74,5 +74,6 @@ fn both_burn(bencher: Bencher, shape: Shape) {
 }
 
 fn main() {
+    fovea_heap::keep_freed();
     divan::main();
 }

@@ -66,7 +66,8 @@ pub(crate) fn values<R>(tensor: &FloatTensor<Flex>, f: impl FnOnce(&[f32]) -> R)
     }
 }
 
-/// Runs loops over scalars compiled for wide vectors.
+/// Runs loops over scalars compiled for wide vectors. The closure is to be `#[inline(always)]`: one that is called is
+/// compiled for the least of processors.
 #[inline(always)]
 pub(crate) fn wide<R>(f: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(f)

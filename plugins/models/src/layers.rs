@@ -4,8 +4,9 @@
 //! biased variance where PyTorch keeps the unbiased one, and its behaviour follows the device instead of an argument.
 
 use crate::init::{Fill, Scope};
-use crate::norm::{batch_norm, scale_and_shift};
-use crate::pool::max_pool2d;
+use crate::map::Map;
+use crate::norm::{Then, batch_norm, scale_and_shift};
+use crate::pool::max_pool;
 use crate::precision;
 use crate::relu::relu;
 use burn::module::{Module, Param, RunningState};
@@ -70,15 +71,11 @@ impl Conv2dConfig {
 }
 
 impl Conv2d {
-    /// Convolves.
-    ///
-    /// # Shapes
-    /// - `input`: `[N, in, H, W]`
-    /// - output: `[N, out, (H + 2 padding - kernel) / stride + 1, ...]`
+    /// Convolves a map of `in` channels to one of `out` channels, `(H + 2 padding - kernel) / stride + 1` high.
     #[must_use]
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    pub fn forward(&self, input: Map) -> Map {
         let bias = self.bias.as_ref().map(Param::val);
-        precision::conv2d(self.precision, input, self.weight.val(), bias, self.stride, self.padding)
+        precision::convolve(self.precision, input, self.weight.val(), bias, self.stride, self.padding)
     }
 }
 
@@ -108,16 +105,13 @@ impl BatchNorm2d {
     }
 
     /// Normalises with the batch's statistics, which update the running ones ([`Mode::Train`]), or with the running
-    /// ones ([`Mode::Eval`], differentiable).
-    ///
-    /// # Shapes
-    /// - `input` and output: `[N, channels, H, W]`
+    /// ones ([`Mode::Eval`], differentiable), and does what follows.
     #[must_use]
-    pub fn forward(&self, input: Tensor<4>, mode: Mode) -> Tensor<4> {
+    pub fn forward(&self, input: Map, mode: Mode, then: Then) -> Map {
         let [n, _, h, w] = input.dims();
         match mode {
             Mode::Train => {
-                let batch = batch_norm(input, self.weight.val(), self.bias.val(), EPSILON);
+                let batch = batch_norm(input, self.weight.val(), self.bias.val(), EPSILON, then);
                 // The batch is normalised with the biased variance; the running one is unbiased, as in PyTorch.
                 let count = (n * h * w) as f64;
                 let unbiased = batch.variance * (count / (count - 1.0).max(1.0));
@@ -128,7 +122,7 @@ impl BatchNorm2d {
             Mode::Eval => {
                 let scale = self.weight.val() / (self.running_var.value() + EPSILON).sqrt();
                 let shift = self.bias.val() - self.running_mean.value() * scale.clone();
-                scale_and_shift(input, scale, shift)
+                scale_and_shift(input, scale, shift, then)
             }
         }
     }
@@ -193,8 +187,8 @@ pub struct Relu;
 impl Relu {
     /// `max(0, x)`.
     #[must_use]
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        relu(input)
+    pub fn forward(&self, input: Map) -> Map {
+        input.each(relu)
     }
 }
 
@@ -212,25 +206,21 @@ impl MaxPool2d {
         Self { kernel, padding: kernel.saturating_sub(1) / 2 }
     }
 
-    /// The maximum of each window.
-    ///
-    /// # Shapes
-    /// - `input`: `[N, C, H, W]`
-    /// - output: `[N, C, (H + 2 padding - kernel) / 2 + 1, ...]`
+    /// The maximum of each window; the output is `(H + 2 padding - kernel) / 2 + 1` high.
     #[must_use]
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        max_pool2d(input, self.kernel, 2, self.padding)
+    pub fn forward(&self, input: Map) -> Map {
+        max_pool(input, self.kernel, 2, self.padding)
     }
 }
 
 /// Adaptive average pooling to a square, PyTorch's bins.
 ///
 /// # Shapes
-/// - `input`: `[N, C, h, w]`
 /// - output: `[N, C, side, side]`
 #[must_use]
-pub fn adaptive_average(input: Tensor<4>, side: usize) -> Tensor<4> {
+pub fn adaptive_average(input: Map, side: usize) -> Tensor<4> {
     let [_, _, h, w] = input.dims();
+    let input = input.into_pictures();
     if (h, w) == (side, side) {
         input
     } else if h % side == 0 && w % side == 0 {
@@ -243,12 +233,14 @@ pub fn adaptive_average(input: Tensor<4>, side: usize) -> Tensor<4> {
 /// The average of each channel.
 ///
 /// # Shapes
-/// - `input`: `[N, C, h, w]`
 /// - output: `[N, C]`
 #[must_use]
-pub fn global_average(input: Tensor<4>) -> Tensor<2> {
+pub fn global_average(input: Map) -> Tensor<2> {
     let [n, c, h, w] = input.dims();
-    input.reshape([n, c, h * w]).mean_dim(2).reshape([n, c])
+    match input.pictures() {
+        Ok(pictures) => pictures.reshape([n, c, h * w]).mean_dim(2).reshape([n, c]),
+        Err(places) => places.reshape([h * w, n * c]).mean_dim(0).reshape([n, c]),
+    }
 }
 
 /// A scaled dropout mask, constant in the graph: 0 with this probability, else `1 / (1 - probability)`. Drawn from the

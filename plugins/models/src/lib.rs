@@ -4,8 +4,8 @@
 //! - [`resnet`], [`vgg`]: the networks [`ResNet`] and [`Vgg`].
 //! - [`resnet_plugins`], [`vgg_plugins`]: their configurations and presets, one unit struct per plugin.
 //! - [`graph`]: networks declared layer by layer in JSON, by users and by dynamic plugins.
-//! - [`layers`], [`conv`], [`norm`], [`pool`], [`relu`], [`init`]: what the networks are made of; [`precision`]: in which
-//!   type they multiply.
+//! - [`map`], [`layers`], [`conv`], [`norm`], [`pool`], [`relu`], [`init`]: what the networks are made of; [`precision`]: in
+//!   which type they multiply.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
 pub mod conv;
@@ -13,6 +13,7 @@ mod cpu;
 pub mod graph;
 pub mod init;
 pub mod layers;
+pub mod map;
 pub mod norm;
 pub mod options;
 pub mod pool;
@@ -20,10 +21,12 @@ pub mod precision;
 pub mod relu;
 pub mod resnet;
 pub mod resnet_plugins;
+mod rows;
 pub mod vgg;
 pub mod vgg_plugins;
 
 pub use graph::GraphPlugin;
+pub use map::Map;
 pub use options::Freeze;
 pub use resnet::ResNet;
 pub use resnet_plugins::{ResNet18, ResNet34, ResNet50, ResNetConfig, ResNetPlugin, ResNetTiny};

@@ -1,4 +1,4 @@
-//! Products in fewer bits: what [`Precision`] means. The main functions are [`conv2d`] and [`matmul`].
+//! Products in fewer bits: what [`Precision`] means. The main functions are [`convolve`] and [`matmul`].
 //!
 //! With [`Precision::Bf16`] both factors are rounded to bf16, multiplied, summed in f32, and the result is rounded to
 //! bf16; then it is f32 again. So do the products of the way back, whose factors are gradients. That is what
@@ -13,34 +13,32 @@
 
 use crate::conv;
 use crate::cpu;
+use crate::map::Map;
 use burn::tensor::{DType, Tensor};
 use fovea_api::Precision;
 
-/// As [`conv::conv2d`], multiplied in this precision.
+/// As [`conv::convolve`], multiplied in this precision.
 ///
 /// # Shapes
-/// - `input`: `[N, C, H, W]`
+/// - `input`: a map of `C` channels
 /// - `weight`: `[K, C, k, k]`
 /// - `bias`: `[K]`
-/// - output: `[N, K, (H + 2 padding - k) / stride + 1, (W + 2 padding - k) / stride + 1]`, f32
+/// - output: a map of `K` channels, `(H + 2 padding - k) / stride + 1` high, f32
 #[must_use]
-pub fn conv2d(
+pub fn convolve(
     precision: Precision,
-    input: Tensor<4>,
+    input: Map,
     weight: Tensor<4>,
     bias: Option<Tensor<1>>,
     stride: usize,
     padding: usize,
-) -> Tensor<4> {
+) -> Map {
     if precision == Precision::F32 {
-        return conv::conv2d(input, weight, bias, stride, padding);
+        return conv::convolve(input, weight, bias, stride, padding);
     }
-    let out = widened(conv::conv2d(rounded(input), rounded(weight), None, stride, padding));
+    let out = conv::convolve(input.each(rounded), rounded(weight), None, stride, padding).each(widened);
     match bias {
-        Some(bias) => {
-            let [channels] = bias.dims();
-            out + bias.reshape([1, channels, 1, 1])
-        }
+        Some(bias) => out.shift(bias),
         None => out,
     }
 }

@@ -32,12 +32,15 @@ pub(crate) trait RectifierBackend: Backend {
 impl RectifierBackend for Flex {
     fn rectify(input: FloatTensor<Self>) -> FloatTensor<Self> {
         change_runs(input, CHUNK, 1, |_, values| {
-            wide(|| {
-                for x in values {
-                    // Not `max`, which would hide what is not a number.
-                    *x = if *x <= 0.0 { 0.0 } else { *x };
-                }
-            });
+            wide(
+                #[inline(always)]
+                || {
+                    for x in values {
+                        // Not `max`, which would hide what is not a number.
+                        *x = if *x <= 0.0 { 0.0 } else { *x };
+                    }
+                },
+            );
         })
     }
 }
@@ -58,11 +61,14 @@ impl Backward<Flex, 1> for Rectifier {
                 let mut out = vec![0.0; output.len()];
                 let parts = output.par_chunks(CHUNK).zip(gradient.par_chunks(CHUNK));
                 out.par_chunks_mut(CHUNK).zip(parts).for_each(|(out, (output, gradient))| {
-                    wide(|| {
-                        for ((out, y), g) in out.iter_mut().zip(output).zip(gradient) {
-                            *out = if *y <= 0.0 { 0.0 } else { *g };
-                        }
-                    });
+                    wide(
+                        #[inline(always)]
+                        || {
+                            for ((out, y), g) in out.iter_mut().zip(output).zip(gradient) {
+                                *out = if *y <= 0.0 { 0.0 } else { *g };
+                            }
+                        },
+                    );
                 });
                 out
             })

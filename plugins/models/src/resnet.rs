@@ -2,8 +2,9 @@
 
 use crate::init::Scope;
 use crate::layers::{BatchNorm2d, Conv2d, Conv2dConfig, Linear, MaxPool2d, global_average};
+use crate::map::Map;
+use crate::norm::Then;
 use crate::options::Freeze;
-use crate::relu::relu;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 use fovea_api::{CamForward, CamHead, Classifier, Mode};
@@ -91,17 +92,19 @@ impl Block {
         Self { conv1, bn1: norm("bn1", planes), conv2, bn2: norm("bn2", planes), conv3, bn3, downsample }
     }
 
-    fn forward(&self, input: Tensor<4>, mode: Mode) -> Tensor<4> {
-        let x = relu(self.bn1.forward(self.conv1.forward(input.clone()), mode));
-        let mut x = self.bn2.forward(self.conv2.forward(x), mode);
+    fn forward(&self, input: Map, mode: Mode) -> Map {
+        let x = self.bn1.forward(self.conv1.forward(input.clone()), mode, Then::relu());
+        let mut x = self.conv2.forward(x);
+        let mut last = &self.bn2;
         if let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) {
-            x = bn3.forward(conv3.forward(relu(x)), mode);
+            x = conv3.forward(last.forward(x, mode, Then::relu()));
+            last = bn3;
         }
         let identity = match &self.downsample {
-            Some((conv, norm)) => norm.forward(conv.forward(input), mode),
+            Some((conv, norm)) => norm.forward(conv.forward(input), mode, Then::default()),
             None => input,
         };
-        relu(x + identity)
+        last.forward(x, mode, Then { add: Some(identity), relu: true })
     }
 }
 
@@ -159,7 +162,7 @@ impl ResNet {
 impl Classifier for ResNet {
     fn forward(&self, images: Tensor<4>, mode: Mode) -> CamForward {
         let mode = if self.frozen { Mode::Eval } else { mode };
-        let mut x = relu(self.bn1.forward(self.conv1.forward(images), mode));
+        let mut x = self.bn1.forward(self.conv1.forward(Map::of_pictures(images)), mode, Then::relu());
         if let Some(maxpool) = &self.maxpool {
             x = maxpool.forward(x);
         }
@@ -169,7 +172,7 @@ impl Classifier for ResNet {
         let [_, _, h, w] = x.dims();
         let pooled = global_average(x.clone());
         let head = AverageHead { weight: self.fc.weight.val(), area: h * w };
-        CamForward { logits: self.fc.forward(pooled), features: x, head: Box::new(head) }
+        CamForward { logits: self.fc.forward(pooled), features: x.into_pictures(), head: Box::new(head) }
     }
 }
 

@@ -4,6 +4,8 @@ use crate::init::Scope;
 use crate::layers::{
     BatchNorm2d, Conv2d, Conv2dConfig, Linear, MaxPool2d, Relu, adaptive_average, dropout_mask,
 };
+use crate::map::Map;
+use crate::norm::Then;
 use crate::options::Freeze;
 use crate::relu::relu;
 use burn::module::Module;
@@ -58,10 +60,10 @@ pub enum Feature {
 }
 
 impl Feature {
-    fn forward(&self, x: Tensor<4>, mode: Mode) -> Tensor<4> {
+    fn forward(&self, x: Map, mode: Mode) -> Map {
         match self {
             Self::Conv(layer) => layer.forward(x),
-            Self::Norm(layer) => layer.forward(x, mode),
+            Self::Norm(layer) => layer.forward(x, mode, Then::default()),
             Self::Relu(layer) => layer.forward(x),
             Self::Pool(layer) => layer.forward(x),
         }
@@ -123,15 +125,15 @@ impl Vgg {
         format!("classifier.{}", 3 * architecture.hidden.len())
     }
 
-    /// Everything up to the last ReLU, `[N, 3, H, W] -> [N, K, h, w]`.
-    fn convolve(&self, images: Tensor<4>, mode: Mode) -> Tensor<4> {
+    /// Everything up to the last ReLU, from `[N, 3, H, W]`.
+    fn convolve(&self, images: Tensor<4>, mode: Mode) -> Map {
         let mode = if self.frozen { Mode::Eval } else { mode };
         let (_, before) = self.features.split_last().expect("there is at least one stage");
-        before.iter().fold(images, |x, layer| layer.forward(x, mode))
+        before.iter().fold(Map::of_pictures(images), |x, layer| layer.forward(x, mode))
     }
 
-    /// Everything behind the last ReLU, `[N, K, h, w]`. `drop` gives the scaled dropout mask of hidden layer `i`.
-    fn classify(&self, last: Tensor<4>, drop: impl Fn(usize, [usize; 2]) -> Option<Tensor<2>>) -> CamForward {
+    /// Everything behind the last ReLU. `drop` gives the scaled dropout mask of hidden layer `i`.
+    fn classify(&self, last: Map, drop: impl Fn(usize, [usize; 2]) -> Option<Tensor<2>>) -> CamForward {
         let pooled = adaptive_average(MaxPool2d::halve(2).forward(last.clone()), self.pool);
         let [n, channels, side, _] = pooled.dims();
         let mut x = pooled.clone().reshape([n, channels * side * side]);
@@ -149,7 +151,7 @@ impl Vgg {
         }
         let logits = output.forward(x);
         let features = match self.cam_layer {
-            CamLayer::LastConv => last,
+            CamLayer::LastConv => last.into_pictures(),
             CamLayer::Pooled => pooled,
         };
         let [_, _, h, w] = features.dims();
@@ -251,18 +253,19 @@ mod tests {
             let (network, device) = vgg(CamLayer::LastConv, pool);
             let values: Vec<f32> = (0..2 * 3 * 44 * 44).map(|i| (i as f32 * 0.37).sin()).collect();
             let images = Tensor::from_data(TensorData::new(values, [2, 3, 44, 44]), &device);
-            let features = network.convolve(images, mode);
+            let features = network.convolve(images, mode).into_pictures();
             // The same dropout masks in every pass.
             let masks = [32, 24].map(|width| dropout_mask([2, width], 0.5, &device));
             let drop = |i: usize, _| (mode == Mode::Train).then(|| masks[i].clone());
             let class = Tensor::<1, Int>::from_ints([3, 1], &device);
-            let alpha = network.classify(features.clone(), drop).head.cam_weights(class.clone());
+            let alpha =
+                network.classify(Map::of_pictures(features.clone()), drop).head.cam_weights(class.clone());
             let alpha: Vec<f64> = alpha.into_data().iter::<f64>().collect();
             let largest = alpha.iter().fold(0f64, |m, a| m.max(a.abs()));
             assert!(largest > 0.0);
             let [_, k, h, w] = features.dims();
             let logits = |shift: Tensor<4>| -> Vec<f64> {
-                let logits = network.classify(features.clone() + shift, drop).logits;
+                let logits = network.classify(Map::of_pictures(features.clone() + shift), drop).logits;
                 logits.gather(1, class.clone().reshape([2, 1])).into_data().iter::<f64>().collect()
             };
             let step = 1e-3;
@@ -291,7 +294,7 @@ mod tests {
             let leaf =
                 Tensor::<4>::from_data(TensorData::new(values, [2, 8, 15, 17]), &device).require_grad();
             let drop = |_, shape| Some(dropout_mask(shape, 0.5, &device));
-            let out = network.classify(leaf.clone(), drop);
+            let out = network.classify(Map::of_pictures(leaf.clone()), drop);
             let class = Tensor::<1, Int>::from_ints([3, 1], &device);
             let alpha = out.head.cam_weights(class.clone());
             let chosen = out.logits.gather(1, class.reshape([2, 1])).sum();

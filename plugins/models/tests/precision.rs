@@ -4,7 +4,7 @@
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{DType, Device, Tensor, TensorData, module};
 use fovea_api::{DynClassifier, Mode, ModelContext, NamedTensor, Precision, Registry};
-use fovea_models::precision;
+use fovea_models::{Map, precision};
 use serde_json::{Value, json};
 
 /// The distance between 1 and the next bf16.
@@ -17,6 +17,19 @@ fn numbers<const D: usize>(shape: [usize; D], step: f32, device: &Device) -> Ten
 
 fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
     tensor.to_data().iter::<f32>().collect()
+}
+
+/// The convolution of pictures.
+fn convolve(
+    precision: Precision,
+    input: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    stride: usize,
+    padding: usize,
+) -> Tensor<4> {
+    let input = Map::of_pictures(input);
+    precision::convolve(precision, input, weight, bias, stride, padding).into_pictures()
 }
 
 /// The difference's norm, as a part of the second's.
@@ -33,15 +46,15 @@ fn is_bf16(value: f32) -> bool {
 fn products_are_bf16_and_biases_are_not() {
     let device = Device::flex();
     let (input, weight) = (numbers([2, 3, 9, 9], 0.37, &device), numbers([4, 3, 3, 3], 0.71, &device));
-    let f32 = precision::conv2d(Precision::F32, input.clone(), weight.clone(), None, 2, 1);
-    let bf16 = precision::conv2d(Precision::Bf16, input.clone(), weight.clone(), None, 2, 1);
+    let f32 = convolve(Precision::F32, input.clone(), weight.clone(), None, 2, 1);
+    let bf16 = convolve(Precision::Bf16, input.clone(), weight.clone(), None, 2, 1);
     assert_eq!(bf16.dtype(), DType::F32);
     assert!(values(&bf16).into_iter().all(is_bf16));
     let off = distance(&values(&bf16), &values(&f32));
     assert!(off > 1e-4 && off < ULP, "{off}");
 
     let bias = numbers([4], 1.3, &device);
-    let both = precision::conv2d(Precision::Bf16, input, weight, Some(bias.clone()), 2, 1);
+    let both = convolve(Precision::Bf16, input, weight, Some(bias.clone()), 2, 1);
     assert_eq!(values(&both), values(&(bf16 + bias.reshape([1, 4, 1, 1]))));
 
     let (left, right) = (numbers([5, 7], 0.37, &device), numbers([7, 6], 0.71, &device));
@@ -68,7 +81,7 @@ fn the_cpu_computes_as_with_bf16_tensors() {
             let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
             module::conv2d(input, weight, None, options).cast(DType::F32)
         } else {
-            precision::conv2d(Precision::Bf16, input.clone(), weight.clone(), None, 1, 1)
+            convolve(Precision::Bf16, input.clone(), weight.clone(), None, 1, 1)
         };
         let gradients = (out.clone() * weights.clone()).sum().backward();
         let of = |tensor: &Tensor<4>| values(&tensor.grad(&gradients).unwrap());

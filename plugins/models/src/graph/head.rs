@@ -3,6 +3,7 @@
 use super::blueprint::{Blueprint, Operation, Shape};
 use super::derive::Need;
 use super::network::Value;
+use crate::map::Map;
 use burn::tensor::{Int, Tensor};
 use fovea_api::CamHead;
 use std::collections::HashMap;
@@ -61,7 +62,8 @@ impl GraphHead {
             }
             Operation::Activation(activation) => match self.traces.get(&index) {
                 Some(Trace::Argument(Value::Map(x))) => {
-                    reduced(Value::Map(gradient.clone().map() * activation.derivative(x.clone())), need)
+                    let derivative = x.clone().each(|x| activation.derivative(x));
+                    reduced(Value::Map(gradient.clone().map().both(derivative, |g, d| g * d)), need)
                 }
                 Some(Trace::Argument(Value::Vector(x))) => {
                     reduced(Value::Vector(gradient.clone().vector() * activation.derivative(x.clone())), need)
@@ -71,7 +73,9 @@ impl GraphHead {
             },
             Operation::Dropout { .. } => {
                 let dropped = match self.traces.get(&index) {
-                    Some(Trace::Mask(Value::Map(mask))) => Value::Map(gradient.clone().map() * mask.clone()),
+                    Some(Trace::Mask(Value::Map(mask))) => {
+                        Value::Map(gradient.clone().map().both(mask.clone(), |g, mask| g * mask))
+                    }
                     Some(Trace::Mask(Value::Vector(mask))) => {
                         Value::Vector(gradient.clone().vector() * mask.clone())
                     }
@@ -85,7 +89,8 @@ impl GraphHead {
                     let [height, width] = self.size(index);
                     let share = gradient.clone().vector() / (height * width) as f64;
                     let [n, channels] = share.dims();
-                    Value::Map(share.reshape([n, channels, 1, 1]).expand([n, channels, height, width]))
+                    let share = share.reshape([n, channels, 1, 1]).expand([n, channels, height, width]);
+                    Value::Map(Map::of_pictures(share))
                 }
                 _ => gradient.clone(),
             },
@@ -94,7 +99,8 @@ impl GraphHead {
                     let [height, width] = self.size(index);
                     let flat = gradient.clone().vector();
                     let [n, elements] = flat.dims();
-                    Value::Map(flat.reshape([n, elements / (height * width), height, width]))
+                    let map = flat.reshape([n, elements / (height * width), height, width]);
+                    Value::Map(Map::of_pictures(map))
                 }
                 _ => gradient.clone(),
             },
@@ -106,7 +112,10 @@ impl GraphHead {
                 };
                 let start: usize = node.inputs[..which].iter().map(|&i| width(i)).sum();
                 let part = match gradient.clone() {
-                    Value::Map(gradient) => Value::Map(gradient.narrow(1, start, width(input))),
+                    Value::Map(gradient) => {
+                        let part = gradient.into_pictures().narrow(1, start, width(input));
+                        Value::Map(Map::of_pictures(part))
+                    }
                     Value::Vector(gradient) => Value::Vector(gradient.narrow(1, start, width(input))),
                 };
                 reduced_from(part, form, need)
@@ -170,7 +179,7 @@ fn reduced(gradient: Value, need: Need) -> Value {
     match (need, gradient) {
         (Need::Sum(_), Value::Map(gradient)) => {
             let [n, channels, height, width] = gradient.dims();
-            let sum = gradient.reshape([n, channels, height * width]).sum_dim(2);
+            let sum = gradient.into_pictures().reshape([n, channels, height * width]).sum_dim(2);
             Value::Vector(sum.reshape([n, channels]))
         }
         (Need::Sum(channels), Value::Vector(gradient)) => Value::Vector(by_channel(gradient, channels)),

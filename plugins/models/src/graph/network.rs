@@ -8,9 +8,12 @@ use crate::init::Scope;
 use crate::layers::{
     BatchNorm2d, Conv2d, Conv2dConfig, Linear, adaptive_average, dropout_mask, global_average,
 };
+use crate::map::Map;
+use crate::norm::Then;
 use crate::options::Freeze;
+use crate::pool::max_pool;
 use burn::module::{Module, ModuleMapper, ModuleVisitor};
-use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
+use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, Tensor, module};
 use fovea_api::{CamForward, Classifier, Mode};
 use std::collections::HashMap;
@@ -45,14 +48,14 @@ enum Layer {
 /// What a node gives.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
-    /// `[N, C, H, W]`
-    Map(Tensor<4>),
+    /// With space.
+    Map(Map),
     /// `[N, F]`
     Vector(Tensor<2>),
 }
 
 impl Value {
-    pub(super) fn map(self) -> Tensor<4> {
+    pub(super) fn map(self) -> Map {
         match self {
             Self::Map(map) => map,
             Self::Vector(_) => unreachable!("shapes were checked: a map is expected here"),
@@ -68,7 +71,7 @@ impl Value {
 
     pub(super) fn plus(self, other: Self) -> Self {
         match self {
-            Self::Map(map) => Self::Map(map + other.map()),
+            Self::Map(map) => Self::Map(map.both(other.map(), |a, b| a + b)),
             Self::Vector(vector) => Self::Vector(vector + other.vector()),
         }
     }
@@ -127,7 +130,9 @@ impl Graph {
                 drop(inputs);
                 match self.layer(index) {
                     Layer::Conv(layer) => (Value::Map(layer.forward(input.map())), None),
-                    Layer::Norm(layer) => (Value::Map(layer.forward(input.map(), mode)), None),
+                    Layer::Norm(layer) => {
+                        (Value::Map(layer.forward(input.map(), mode, Then::default())), None)
+                    }
                     Layer::Linear(layer) => {
                         let output = Value::Vector(layer.forward(input.vector()));
                         (output, keep(Trace::Weight(layer.weight.val())))
@@ -137,28 +142,30 @@ impl Graph {
             Operation::Input | Operation::Activation(super::Activation::Identity) => (input, None),
             Operation::Activation(activation) => {
                 let output = match input.clone() {
-                    Value::Map(x) => Value::Map(activation.apply(x)),
+                    Value::Map(x) => Value::Map(x.each(|x| activation.apply(x))),
                     Value::Vector(x) => Value::Vector(activation.apply(x)),
                 };
                 (output, keep(Trace::Argument(input)))
             }
             Operation::MaxPool { kernel, stride, padding } => {
-                let options =
-                    MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
-                (Value::Map(module::max_pool2d(input.map(), options)), None)
+                (Value::Map(max_pool(input.map(), kernel, stride, padding)), None)
             }
             Operation::AvgPool { kernel, stride } => {
                 let options = AvgPoolOptions::new([kernel; 2]).with_stride([stride; 2]);
-                (Value::Map(module::avg_pool2d(input.map(), options)), None)
+                let pooled = module::avg_pool2d(input.map().into_pictures(), options);
+                (Value::Map(Map::of_pictures(pooled)), None)
             }
-            Operation::AdaptiveAvgPool { size } => (Value::Map(adaptive_average(input.map(), size)), None),
+            Operation::AdaptiveAvgPool { size } => {
+                let pooled = adaptive_average(input.map(), size);
+                (Value::Map(Map::of_pictures(pooled)), None)
+            }
             Operation::GlobalAvgPool => {
                 let trace = keep(Trace::Size(input.size()));
                 (Value::Vector(global_average(input.map())), trace)
             }
             Operation::Flatten => {
                 let trace = keep(Trace::Size(input.size()));
-                (Value::Vector(input.map().flatten(1, 3)), trace)
+                (Value::Vector(input.map().into_pictures().flatten(1, 3)), trace)
             }
             Operation::Dropout { probability } => {
                 if mode == Mode::Eval || probability == 0.0 {
@@ -166,8 +173,11 @@ impl Graph {
                 }
                 match input {
                     Value::Map(x) => {
-                        let mask = dropout_mask(x.dims(), probability, device);
-                        (Value::Map(x * mask.clone()), keep(Trace::Mask(Value::Map(mask))))
+                        let mask = Map::of_pictures(dropout_mask(x.dims(), probability, device));
+                        (
+                            Value::Map(x.both(mask.clone(), |x, mask| x * mask)),
+                            keep(Trace::Mask(Value::Map(mask))),
+                        )
                     }
                     Value::Vector(x) => {
                         let mask = dropout_mask(x.dims(), probability, device);
@@ -179,7 +189,7 @@ impl Graph {
             Operation::Concat => match input {
                 Value::Map(_) => {
                     let parts = inputs.into_iter().map(Value::map).collect();
-                    (Value::Map(Tensor::cat(parts, 1)), None)
+                    (Value::Map(Map::concat(parts)), None)
                 }
                 Value::Vector(_) => {
                     let parts = inputs.into_iter().map(Value::vector).collect();
@@ -198,7 +208,7 @@ impl Classifier for Graph {
         let mut values: Vec<Option<Value>> = nodes.iter().map(|_| None).collect();
         let mut traces = HashMap::new();
         let mut features = None;
-        values[0] = Some(Value::Map(images));
+        values[0] = Some(Value::Map(Map::of_pictures(images)));
         for (index, node) in nodes.iter().enumerate() {
             if index > 0 {
                 let given = |&input: &usize| match &values[input] {
@@ -222,7 +232,7 @@ impl Classifier for Graph {
             unreachable!("the last node gives the logits, and the CAM layer is one of the nodes")
         };
         let head = GraphHead { blueprint: Arc::clone(&self.blueprint), traces };
-        CamForward { logits: logits.vector(), features: features.map(), head: Box::new(head) }
+        CamForward { logits: logits.vector(), features: features.map().into_pictures(), head: Box::new(head) }
     }
 }
 
