@@ -6,7 +6,7 @@ use crate::words::print;
 use crate::{Failure, Outcome, foresee, plan_json, plan_text};
 use fovea_api::Registry;
 use fovea_engine::precision;
-use fovea_plan::{DeviceRequest, Plan, Trial};
+use fovea_plan::{DeviceRequest, Plan, Precision, Trial};
 use fovea_records::RunStore;
 use std::path::PathBuf;
 
@@ -52,11 +52,13 @@ pub(crate) fn devices(plan: &Plan) -> Vec<DeviceRequest> {
 /// it is about.
 pub(crate) fn check_precision<'a>(
     plan: &Plan,
-    chosen: impl Iterator<Item = &'a Trial> + Clone,
+    chosen: impl IntoIterator<Item = &'a Trial>,
 ) -> Result<(), Failure> {
+    let precisions: Vec<Precision> =
+        chosen.into_iter().map(|trial| trial.config.training.precision).collect();
     for device in devices(plan) {
-        let precisions = chosen.clone().map(|trial| trial.config.training.precision);
-        let note = precision::check(precisions, device).map_err(|e| Failure::new(Exit::Device, e))?;
+        let note = precision::check(precisions.iter().copied(), device)
+            .map_err(|e| Failure::new(Exit::Device, e))?;
         if let Some(note) = note {
             eprintln!("note: {note}");
         }

@@ -295,8 +295,7 @@ impl Trainer<'_> {
         let before = self.progress.partial;
         let mut rate = training.optimizer.learning_rate;
         let mut flying: Option<(Launched, Flight)> = None;
-        let mut index = before.step;
-        for prepared in batches {
+        for (index, prepared) in (before.step..).zip(batches) {
             if self.stop.load(Ordering::Relaxed) {
                 if let Some((launched, flight)) = flying.take() {
                     self.land(&mut at, flight, &launched.wait())?;
@@ -330,7 +329,6 @@ impl Trainer<'_> {
             } else {
                 flying = Some((launched, flight));
             }
-            index += 1;
         }
         Ok(Some(self.progress.partial.summary(EpochEnd {
             epoch: epoch + 1,
