@@ -2,10 +2,11 @@
 
 use crate::exit::Exit;
 use crate::{Failure, Outcome, plan, settings};
-use fovea_api::{BuildContext, BuiltModel, Registry};
+use fovea_api::{BuildContext, BuiltModel, Precision, Registry};
 use fovea_datasets::{decode_picture, pictures_in};
 use fovea_engine::catalog::Catalog;
 use fovea_engine::explain::{Explainer, HEATMAPS, Pictures, RECORDS, Seen, network};
+use fovea_engine::precision::of_layers;
 use fovea_engine::trained::TrainedTrial;
 use fovea_engine::{EngineError, device};
 use fovea_plan::{DeviceRequest, InputConfig, PluginCatalog as _, PluginKind};
@@ -62,6 +63,7 @@ pub(crate) struct Args {
 /// The network to be explained and how it wants its pictures.
 struct Subject {
     model: (String, Value),
+    precision: Precision,
     classes: Option<usize>,
     input: InputConfig,
     extractor: (String, Value),
@@ -114,10 +116,12 @@ pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
 impl Subject {
     fn new(args: &Args, registry: &Registry) -> Result<Self, Failure> {
         let catalog = Catalog::new(registry.clone(), plan::base_dir());
+        let mut precision = Precision::default();
         let (model, input, mut extractor) = match (&args.trial, &args.model, &args.weights) {
             (Some(trial), _, _) => {
                 let trial = TrainedTrial::open(&find_trial(trial, None)?)?;
                 let model = (trial.config.model.name.clone(), trial.model_config(Some(&trial.weights)));
+                precision = of_layers(trial.config.training.precision);
                 let extractor = &trial.config.extractor;
                 (model, trial.config.input, (extractor.name.clone(), extractor.config.clone()))
             }
@@ -139,7 +143,7 @@ impl Subject {
             extractor.1["threshold"] = threshold.into();
         }
         extractor.1 = resolve(&catalog, PluginKind::Extractor, &extractor.0, extractor.1)?;
-        Ok(Self { model, classes: args.classes, input, extractor })
+        Ok(Self { model, precision, classes: args.classes, input, extractor })
     }
 }
 
@@ -213,13 +217,13 @@ fn build(
     pictures: &Pictures,
     device: &burn::tensor::Device,
 ) -> Result<BuiltModel, Failure> {
-    let (name, config) = &subject.model;
+    let Subject { model: (name, config), precision, .. } = subject;
     let size = pictures.least_side(subject.input.size);
-    network(registry, (name, config), subject.classes, size, device).map_err(|error| {
+    network(registry, (name, config, *precision), subject.classes, size, device).map_err(|error| {
         // Where the network can be built without its weights, the file is at fault.
         let mut bare = config.clone();
         bare["weights"] = Value::Null;
-        let file = network(registry, (name, &bare), subject.classes, size, device).is_ok();
+        let file = network(registry, (name, &bare, *precision), subject.classes, size, device).is_ok();
         Failure::new(if file { Exit::Files } else { Exit::Usage }, error)
     })
 }

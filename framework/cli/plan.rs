@@ -5,6 +5,8 @@ use crate::experiment::Experiment;
 use crate::words::print;
 use crate::{Failure, Outcome, foresee, plan_json, plan_text};
 use fovea_api::Registry;
+use fovea_engine::precision;
+use fovea_plan::{DeviceRequest, Plan, Precision, Trial};
 use fovea_records::RunStore;
 use std::path::PathBuf;
 
@@ -41,8 +43,32 @@ pub(crate) fn base_dir() -> PathBuf {
     std::env::current_dir().unwrap_or_else(|_| ".".into())
 }
 
+/// Devices that its trials may be computed on.
+pub(crate) fn devices(plan: &Plan) -> Vec<DeviceRequest> {
+    if plan.run.devices.is_empty() { vec![plan.device] } else { plan.run.devices.clone() }
+}
+
+/// Refuses a precision that a device cannot keep, and tells what else there is to know of it. `chosen` are the trials that
+/// it is about.
+pub(crate) fn check_precision<'a>(
+    plan: &Plan,
+    chosen: impl IntoIterator<Item = &'a Trial>,
+) -> Result<(), Failure> {
+    let precisions: Vec<Precision> =
+        chosen.into_iter().map(|trial| trial.config.training.precision).collect();
+    for device in devices(plan) {
+        let note = precision::check(precisions.iter().copied(), device)
+            .map_err(|e| Failure::new(Exit::Device, e))?;
+        if let Some(note) = note {
+            eprintln!("note: {note}");
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     let plan = args.experiment.load(registry)?;
+    check_precision(&plan, plan.trials.iter())?;
     let store = RunStore::new(&plan.run.dir);
     let standings =
         fovea_orchestrator::plan_standings(&plan, &store).map_err(|e| Failure::new(Exit::Files, e))?;

@@ -110,7 +110,8 @@ fn commit(source: &SourceState) -> String {
 fn device(line: &Provenance) -> String {
     let model = line.device.model.as_ref().map(|model| format!(", {model}")).unwrap_or_default();
     let driver = line.device.driver.as_ref().map(|driver| format!(", driver {driver}")).unwrap_or_default();
-    format!("{}{model}{driver}", line.device.name)
+    let products = line.device.products.as_ref().map(|products| format!(", f32 multiplied in {products}"));
+    format!("{}{model}{driver}{}", line.device.name, products.unwrap_or_default())
 }
 
 fn machine(machine: &Machine) -> String {

@@ -50,10 +50,10 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages, libraries: &Libraries)
     let mut plan = args.experiment.load(&libraries.registry)?;
     plan.run.tensorboard |= args.tensorboard;
     let selection = select(args, &plan)?;
-    let devices = if plan.run.devices.is_empty() { vec![plan.device] } else { plan.run.devices.clone() };
-    for device in devices {
+    for device in plan::devices(&plan) {
         fovea_engine::device::check(device).map_err(|e| Failure::new(Exit::Device, e))?;
     }
+    plan::check_precision(&plan, plan.trials.iter().filter(|trial| selection.takes(trial)))?;
     let options = RunOptions {
         selection,
         jobs: args.jobs.map(usize::from),

@@ -38,6 +38,17 @@ pub struct CamForward {
     pub head: Box<dyn CamHead>,
 }
 
+/// The type in which convolutions and fully connected layers multiply. Everything else is `f32` always: the weights that
+/// the optimizer changes, batch statistics, what lies between layers, losses, heatmaps and boxes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// `f32`; what the device makes of it is the device's affair.
+    #[default]
+    F32,
+    /// Factors and products rounded to `bf16`, sums in `f32`.
+    Bf16,
+}
+
 /// What a model is built from.
 #[derive(Clone, Debug)]
 pub struct ModelContext {
@@ -49,6 +60,8 @@ pub struct ModelContext {
     pub seed: u64,
     /// Device; an autodiff device for training.
     pub device: Device,
+    /// The type in which its layers multiply.
+    pub precision: Precision,
     /// Relative paths in the model's configuration start here.
     pub base_dir: PathBuf,
 }

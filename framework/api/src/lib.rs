@@ -26,7 +26,8 @@ pub mod weights;
 
 pub use bbox::BBox;
 pub use classifier::{
-    BuiltModel, CamForward, CamHead, Classifier, DynClassifier, Mode, ModelContext, NamedTensor, boxed,
+    BuiltModel, CamForward, CamHead, Classifier, DynClassifier, Mode, ModelContext, NamedTensor, Precision,
+    boxed,
 };
 pub use dataset::{DatasetSource, Sample, SampleMeta, SplitInfo};
 pub use error::{ConfigIssue, DataError, PluginError};

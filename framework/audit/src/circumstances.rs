@@ -70,6 +70,7 @@ pub fn between(then: &Provenance, now: &Provenance) -> Vec<Change> {
     found.text(DEVICE, &kind_of(&then.device.name), &kind_of(&now.device.name));
     found.add("GPU", then.device.model.clone(), now.device.model.clone());
     found.add("driver", then.device.driver.clone(), now.device.driver.clone());
+    found.add("products of f32", then.device.products.clone(), now.device.products.clone());
     found.text(THREADS, &then.threads.to_string(), &now.threads.to_string());
     found.text(CPU, &then.machine.cpu, &now.machine.cpu);
     found.text(INSTRUCTIONS, &then.machine.instructions.join(" "), &now.machine.instructions.join(" "));

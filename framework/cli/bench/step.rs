@@ -6,6 +6,7 @@ use crate::exit::Exit;
 use crate::{Outcome, settings};
 use fovea_api::Registry;
 use fovea_engine::bench::StepBench;
+use fovea_plan::Precision;
 
 /// Arguments of `fovea bench step`.
 #[derive(clap::Args)]
@@ -26,6 +27,9 @@ pub(super) struct Args {
     /// Side of the network input, pixels.
     #[arg(long, default_value_t = 64, value_parser = positive())]
     size: usize,
+    /// Type in which layers multiply: f32, tf32, bf16 (`training.precision`).
+    #[arg(long, default_value = "f32")]
+    precision: Precision,
     #[command(flatten)]
     place: Where,
     #[command(flatten)]
@@ -42,6 +46,7 @@ pub(super) fn main(args: &Args, registry: &Registry) -> Outcome {
         size: args.size,
         repeats: args.timing.repeats(10),
         device: args.place.device,
+        precision: args.precision,
     };
     show(&bench.run(registry)?, args.timing.json);
     Ok(Exit::Success)

@@ -5,7 +5,7 @@ use crate::evaluate::Evaluator;
 use crate::evaluate::later::{LaterMetric, Part, stored};
 use crate::explain::network;
 use crate::trained::TrainedTrial;
-use crate::{Emit, EngineError};
+use crate::{Emit, EngineError, precision};
 use burn::tensor::Device;
 use fovea_api::{BuildContext, Registry};
 use fovea_plan::{EvaluationConfig, PluginCatalog, PluginConfig, PluginKind};
@@ -121,12 +121,15 @@ impl<'a> Again<'a> {
         let extractor = &config.extractor;
         let extractor = self.registry.build_extractor(&extractor.name, extractor.config.clone(), &context)?;
         let name = config.model.name.clone();
+        // As it was measured at its end: in the precision that it was trained in.
+        let precision = precision::of_layers(config.training.precision);
         let size = config.input.size;
         let dataset = PluginConfig::clone(&config.dataset);
         config.evaluation = settings.clone();
         let source = self.source(&dataset, &context)?;
         let classes = source.dataset().classes().len();
-        let built = network(&context.registry, (&name, &model), Some(classes), size, &context.device)?;
+        let built =
+            network(&context.registry, (&name, &model, precision), Some(classes), size, &context.device)?;
         if let Some(replaced) = built.head_replaced {
             let message =
                 format!("{}: {replaced}; the data set is not the one it was trained on", weights.display());

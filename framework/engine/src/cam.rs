@@ -1,4 +1,14 @@
 //! Grad-CAM heatmaps inside the forward graph (method.md section 2). The main type is [`HeatmapMaker`].
+//!
+//! Boxes are found on heatmaps of the network input's size, 224x224, not on the CAMs of 7x7 or 14x14 that they are
+//! interpolated from. The small map does not tell the same box. A cell between four CAM values of which some exceed the
+//! threshold is cut by a hyperbola: where it runs decides where a box ends, and, where diagonal corners exceed it,
+//! whether two parts are one component. The threshold is a part of the largest *interpolated* value, which is below the
+//! largest value of the small map unless a pixel's centre falls on it. And what is compared are rounded numbers: for
+//! equal bits every pixel of such a cell needs the very sums of the upsampling. Cells whose corners are all above or all
+//! below by more than the rounding could be decided at once, which saves some labelling on the host and none of the
+//! transfer. To transfer CAMs, and upsample them on the host once more, would give the device's boxes only if its sums
+//! had the host's bits; on a GPU, where kernels are chosen by timing and may multiply in tf32, nothing assures that.
 
 use crate::objective::host_floats;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation::relu};

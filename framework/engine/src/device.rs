@@ -1,6 +1,7 @@
 //! From a request (`auto`, `cpu`, `cuda:0`) to a device. The main function is [`open`].
 
 use crate::EngineError;
+use burn::backend::DispatchDevice;
 use burn::tensor::Device;
 use fovea_plan::DeviceRequest;
 
@@ -11,6 +12,18 @@ pub struct OpenDevice {
     pub device: Device,
     /// `cpu (2 threads)` or `cuda:0`.
     pub name: String,
+    /// Whether it has tf32 tensor cores.
+    pub tf32: bool,
+}
+
+/// Whether a device is the CPU, with or without autodiff.
+pub(crate) fn is_cpu(device: &Device) -> bool {
+    match device.as_dispatch() {
+        DispatchDevice::Flex(_) => true,
+        DispatchDevice::Autodiff(device) => matches!(device.clone().inner(), DispatchDevice::Flex(_)),
+        #[allow(unreachable_patterns, reason = "other devices exist with other features")]
+        _ => false,
+    }
 }
 
 /// Opens the device. `auto` takes the first GPU where this binary can use one, else the CPU.
@@ -56,7 +69,7 @@ pub fn check(request: DeviceRequest) -> Result<(), EngineError> {
 fn cpu() -> OpenDevice {
     let threads = rayon::current_num_threads();
     let plural = if threads == 1 { "" } else { "s" };
-    OpenDevice { device: Device::flex(), name: format!("cpu ({threads} thread{plural})") }
+    OpenDevice { device: Device::flex(), name: format!("cpu ({threads} thread{plural})"), tf32: false }
 }
 
 fn require_cuda(index: usize) -> Result<(), EngineError> {
@@ -78,7 +91,17 @@ fn require_cuda(index: usize) -> Result<(), EngineError> {
 #[cfg(feature = "cuda")]
 fn cuda(index: usize) -> Result<OpenDevice, EngineError> {
     require_cuda(index)?;
-    Ok(OpenDevice { device: Device::cuda(index), name: format!("cuda:{index}") })
+    crate::kernels::keep();
+    let device = Device::cuda(index);
+    Ok(OpenDevice { device, name: format!("cuda:{index}"), tf32: has_tf32(index) })
+}
+
+#[cfg(feature = "cuda")]
+fn has_tf32(index: usize) -> bool {
+    use burn::cubecl::ir::{ElemType, FloatKind};
+
+    let device = burn::cubecl::Device::Cuda(burn::cubecl::cuda::CudaDevice::new(index));
+    device.client().properties().supports_type(ElemType::Float(FloatKind::TF32))
 }
 
 #[cfg(not(feature = "cuda"))]
@@ -126,7 +149,9 @@ mod tests {
 
     #[test]
     fn cpu_always_opens() {
-        assert!(open(DeviceRequest::Cpu).unwrap().name.starts_with("cpu ("));
+        let open = open(DeviceRequest::Cpu).unwrap();
+        assert!(open.name.starts_with("cpu ("));
+        assert!(is_cpu(&open.device) && is_cpu(&open.device.autodiff()));
     }
 
     #[cfg(not(feature = "cuda"))]

@@ -8,7 +8,7 @@
 use crate::EngineError;
 use crate::trained::TrainedTrial;
 use burn::tensor::{Device, TensorData};
-use fovea_api::{ModelContext, NamedTensor, Registry, StateDict};
+use fovea_api::{ModelContext, NamedTensor, Precision, Registry, StateDict};
 use fovea_records::store;
 use std::fmt::Display;
 use std::io::{Cursor, Write};
@@ -73,6 +73,7 @@ fn state_dict(trial: &TrainedTrial, registry: &Registry) -> Result<Vec<Entry>, E
         input_size: trial.config.input.size,
         seed: 0,
         device: Device::flex(),
+        precision: Precision::default(),
         base_dir: ".".into(),
     };
     let name = &trial.config.model.name;

@@ -11,7 +11,8 @@
 //!   weights for PyTorch.
 //! - [`localize`](mod@localize): boxes of any pictures.
 //! - [`catalog`]: the registry as the plan sees it.
-//! - [`device`]: from a request to a device.
+//! - [`device`]: from a request to a device; [`precision`]: in which type it multiplies; `kernels`: where what a GPU
+//!   compiles and tunes is kept.
 //! - `provenance`: what a trial rests on beside its configuration; `digest`: hashes for its trace;
 //!   `memory`: how much it took.
 //! - [`worker`]: the loop of a worker process.
@@ -34,9 +35,11 @@ pub mod error;
 pub mod evaluate;
 pub mod explain;
 pub mod export;
+mod kernels;
 pub mod localize;
 mod memory;
 pub mod objective;
+pub mod precision;
 pub mod probe;
 mod provenance;
 pub mod schedule;

@@ -74,14 +74,8 @@ impl Objective<'_> {
         let predicted = pass.logits.clone().detach().argmax(1).reshape([n]);
         let mut wanted: Vec<bool> = batch.targets.iter().map(Option::is_some).collect();
         let class = match self.cam.target_class {
-            TargetClass::Predicted => predicted,
-            TargetClass::GroundTruth => label_tensor(&batch.labels, &device),
-            TargetClass::GroundTruthIfCorrect => {
-                for ((wanted, class), label) in
-                    wanted.iter_mut().zip(host_ints(&predicted)).zip(&batch.labels)
-                {
-                    *wanted &= class == *label as i64;
-                }
+            TargetClass::Predicted => predicted.clone(),
+            TargetClass::GroundTruth | TargetClass::GroundTruthIfCorrect => {
                 label_tensor(&batch.labels, &device)
             }
         };
@@ -107,6 +101,13 @@ impl Objective<'_> {
                 (Some(boxes), valid)
             }
         };
+        if self.cam.target_class == TargetClass::GroundTruthIfCorrect {
+            // Known to the device before the heatmaps, which were waited for.
+            let labels = wanted.iter_mut().zip(&batch.labels);
+            for ((wanted, label), class) in labels.zip(host_ints(&predicted)) {
+                *wanted &= class == *label as i64;
+            }
+        }
         let valid: Vec<bool> = valid.iter().zip(&wanted).map(|(a, b)| *a && *b).collect();
         let count = valid.iter().filter(|v| **v).count();
         if count == 0 {

@@ -37,6 +37,7 @@ pub fn steps(
         size: config.input.size,
         repeats: STEPS,
         device,
+        precision: config.training.precision,
     };
     let found = bench.run(registry)?;
     Ok(found.try_into().expect("one loss was asked for beside `none`"))

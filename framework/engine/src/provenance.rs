@@ -2,9 +2,10 @@
 
 use crate::checkpoint::Progress;
 use crate::device::OpenDevice;
+use crate::precision;
 use fovea_api::Registry;
 use fovea_api::registry::{Origin, PluginKind};
-use fovea_plan::{PluginConfig, TrialConfig};
+use fovea_plan::{PluginConfig, Precision, TrialConfig};
 use fovea_records::provenance::{DeviceState, PluginRecord};
 use fovea_records::{Provenance, TaskKind, WorkerTask, environment, now};
 use serde_json::Value;
@@ -32,7 +33,7 @@ pub(crate) fn line(
         command: origin.command,
         source: origin.source,
         machine: origin.machine,
-        device: state_of(device, task),
+        device: state_of(device, task, config.training.precision),
         threads: rayon::current_num_threads(),
         environment: environment::recorded(std::env::vars_os(), std::env::current_exe().ok().as_deref()),
         plugins: plugins(task.kind, config, registry),
@@ -40,13 +41,14 @@ pub(crate) fn line(
     }
 }
 
-fn state_of(device: &OpenDevice, task: &WorkerTask) -> DeviceState {
+fn state_of(device: &OpenDevice, task: &WorkerTask, precision: Precision) -> DeviceState {
     // Where a GPU was asked about and none was taken, the trial is none of its business.
     let gpu = task.gpu.as_ref().filter(|_| device.name.starts_with("cuda"));
     DeviceState {
         name: device.name.clone(),
         model: gpu.map(|gpu| gpu.model.clone()),
         driver: gpu.map(|gpu| gpu.driver.clone()),
+        products: precision::kept(precision, device).ok().flatten().map(str::to_owned),
     }
 }
 
@@ -102,8 +104,10 @@ mod tests {
         let task: WorkerTask = serde_json::from_value(task).expect("tasks of earlier versions are read");
         let task = WorkerTask { gpu, ..task };
         let model = |name: &str| {
-            let device = OpenDevice { device: burn::tensor::Device::flex(), name: name.to_owned() };
-            let DeviceState { model, driver, .. } = state_of(&device, &task);
+            let tf32 = name.starts_with("cuda");
+            let device = OpenDevice { device: burn::tensor::Device::flex(), name: name.to_owned(), tf32 };
+            let DeviceState { model, driver, products, .. } = state_of(&device, &task, Precision::F32);
+            assert_eq!(products.is_some(), tf32);
             model.zip(driver)
         };
         assert_eq!(model("cuda:0"), Some(("H100".into(), "550".into())));

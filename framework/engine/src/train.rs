@@ -1,7 +1,16 @@
 //! The training loop. The main type is [`Trainer`].
+//!
+//! Where the device computes by itself, the host launches work and waits only where it has to know a number. A step
+//! with boxes has one such place: component labelling needs the heatmaps, and the way back needs the labels. (There is
+//! nothing to compute meanwhile: the cross-entropy's way back is that of the sum of both losses, and doing it on its own
+//! would double it.) What a step measured is needed for records alone, so it is read in the next step, once the heatmaps
+//! of that, or its logits, are on their way: one wait a batch instead of two, and none between two batches, so that the
+//! next pictures are copied to the device and the next forward pass is launched while the way back is computed.
+//! [`launch`] and [`Launched`] are the two halves; a step that records need at once is waited for at once.
 
 use crate::checkpoint::{Checkpoint, Progress};
 use crate::data::loader::{Batch, Prepared, TrainLoader};
+use crate::device::is_cpu;
 use crate::digest;
 use crate::epoch::{EpochEnd, PartialEpoch};
 use crate::objective::{Objective, cross_entropy, label_tensor, network_input};
@@ -57,6 +66,35 @@ pub struct StepResult {
 /// Called with the network and the number of epochs done; gives further rows of the training curves.
 pub type AfterEpoch<'a> = &'a mut dyn FnMut(&dyn DynClassifier, usize) -> Result<Vec<MetricRow>, EngineError>;
 
+/// A step whose numbers are still on the device.
+pub struct Launched {
+    /// Objective, cross-entropy, explanation loss if there is one, logits: one transfer for everything that is shown or
+    /// checked.
+    numbers: Tensor<1>,
+    explained: bool,
+    valid: usize,
+    classes: usize,
+    labels: Vec<usize>,
+}
+
+impl Launched {
+    /// What it measured, once the device is done with it.
+    #[must_use]
+    pub fn wait(self) -> StepResult {
+        let host: Vec<f32> = self.numbers.into_data().iter::<f32>().collect();
+        let head = if self.explained { 3 } else { 2 };
+        let rows = host[head..].chunks_exact(self.classes).zip(&self.labels);
+        let correct = rows.filter(|(row, label)| argmax(row) == **label).count();
+        StepResult {
+            loss: f64::from(host[0]),
+            cross_entropy: f64::from(host[1]),
+            explanation: self.explained.then(|| f64::from(host[2])),
+            valid: self.valid,
+            correct,
+        }
+    }
+}
+
 /// One step of the optimizer on one batch: `alpha L_CE`, plus `beta L_expl` when there is an objective.
 ///
 /// # Errors
@@ -69,18 +107,42 @@ pub fn step(
     settings: &StepSettings,
     device: &Device,
 ) -> Result<StepResult, PluginError> {
-    // On a thread of the pool: from outside, every operation would wake one and wait for it.
-    rayon::scope(|_| step_here(model, optimizer, batch, objective, settings, device))
+    let (launched, _) = launch(model, optimizer, batch, objective, settings, device, None)?;
+    Ok(launched.wait())
 }
 
-fn step_here(
+/// The same, but its numbers are not waited for; those of the step before are read on the way, where that costs least.
+///
+/// # Errors
+/// When a plugin fails.
+pub fn launch(
     model: &mut dyn DynClassifier,
     optimizer: &mut ModuleOptimizer,
     batch: Batch,
     objective: Option<&Objective<'_>>,
     settings: &StepSettings,
     device: &Device,
-) -> Result<StepResult, PluginError> {
+    before: Option<Launched>,
+) -> Result<(Launched, Option<StepResult>), PluginError> {
+    let here = || launch_here(model, optimizer, batch, objective, settings, device, before);
+    if is_cpu(device) {
+        // On a thread of the pool: from outside, every operation would wake one and wait for it.
+        rayon::scope(|_| here())
+    } else {
+        // A GPU orders work by the thread that launches it.
+        here()
+    }
+}
+
+fn launch_here(
+    model: &mut dyn DynClassifier,
+    optimizer: &mut ModuleOptimizer,
+    batch: Batch,
+    objective: Option<&Objective<'_>>,
+    settings: &StepSettings,
+    device: &Device,
+    before: Option<Launched>,
+) -> Result<(Launched, Option<StepResult>), PluginError> {
     let n = batch.labels.len();
     let size = settings.size;
     let mut batch = batch;
@@ -98,29 +160,17 @@ fn step_here(
         Some(expl) => weighted + expl.clone().mul_scalar(settings.beta),
         None => weighted,
     };
+    let before = before.map(Launched::wait);
     let gradients = total.backward();
     model.step(optimizer, settings.learning_rate, gradients);
 
-    // One transfer for everything that is shown or checked.
     let classes = logits.dims()[1];
     let mut parts = vec![total.detach(), entropy.detach()];
-    let has_explanation = explanation.is_some();
+    let explained = explanation.is_some();
     parts.extend(explanation.map(Tensor::detach));
     parts.push(logits.detach().reshape([n * classes]));
-    let host: Vec<f32> = Tensor::cat(parts, 0).into_data().iter::<f32>().collect();
-    let head = if has_explanation { 3 } else { 2 };
-    let correct = host[head..]
-        .chunks_exact(classes)
-        .zip(&batch.labels)
-        .filter(|(row, label)| argmax(row) == **label)
-        .count();
-    Ok(StepResult {
-        loss: f64::from(host[0]),
-        cross_entropy: f64::from(host[1]),
-        explanation: has_explanation.then(|| f64::from(host[2])),
-        valid,
-        correct,
-    })
+    let numbers = Tensor::cat(parts, 0);
+    Ok((Launched { numbers, explained, valid, classes, labels: batch.labels }, before))
 }
 
 /// Numbers of a step.
@@ -219,7 +269,7 @@ impl Trainer<'_> {
         let (cross_entropy, explanation) =
             (result.cross_entropy as f32, result.explanation.map(|value| value as f32));
         self.trace.add(&TraceLine::Step { step, batch, cross_entropy, explanation })?;
-        if step.is_power_of_two() || last {
+        if is_milestone(step) || last {
             let tensors = digest::of_tensors(&self.model.tensors());
             self.trace.add(&TraceLine::Network { step, tensors })?;
         }
@@ -235,21 +285,24 @@ impl Trainer<'_> {
         steps: usize,
     ) -> Result<Option<EpochSummary>, EngineError> {
         let training = &self.config.training;
-        let started = Instant::now();
+        let mut at =
+            Course { epoch, steps, started: Instant::now(), told: None, seen: self.progress.partial.seen };
         let before = self.progress.partial;
-        let mut told: Option<Instant> = None;
         let mut rate = training.optimizer.learning_rate;
-        let mut batches = batches;
+        let mut flying: Option<(Launched, Flight)> = None;
+        let mut batches = (before.step..).zip(batches);
         loop {
             let asked = Instant::now();
-            let Some(prepared) = batches.next() else { break };
+            let Some((index, prepared)) = batches.next() else { break };
             self.progress.partial.waited += asked.elapsed().as_secs_f64();
             if self.stop.load(Ordering::Relaxed) {
+                if let Some((launched, flight)) = flying.take() {
+                    self.land(&mut at, flight, &launched.wait())?;
+                }
                 return Ok(None);
             }
             let Prepared { batch, hash } = prepared?;
-            let n = batch.labels.len();
-            let index = self.progress.partial.step;
+            let images = batch.labels.len();
             let global = epoch * steps + index;
             rate = learning_rate(training, global, steps);
             // Dropout draws from the device's generator, so it too must be a function of (seed, step).
@@ -261,37 +314,80 @@ impl Trainer<'_> {
                 beta: training.beta,
                 learning_rate: rate,
             };
-            let result =
-                step(self.model.as_mut(), &mut self.optimizer, batch, objective, &settings, &self.device)?;
-            if !result.loss.is_finite() {
-                return Err(EngineError::Diverged { epoch, step: index, loss: result.loss.to_string() });
+            let (earlier, flight) = flying.take().unzip();
+            let model = self.model.as_mut();
+            let (launched, earlier) =
+                launch(model, &mut self.optimizer, batch, objective, &settings, &self.device, earlier)?;
+            if let Some((flight, result)) = flight.zip(earlier) {
+                self.land(&mut at, flight, &result)?;
             }
-            self.trace(global + 1, hash, &result, index + 1 == steps)?;
-            let partial = &mut self.progress.partial;
-            partial.add(&result, n);
-            // The first one at once: whoever watches sees that training has begun.
-            if told.is_none_or(|told| told.elapsed() >= STEP_EVENTS) || index + 1 == steps {
-                told = Some(Instant::now());
-                let seen = partial.seen - before.seen;
-                (self.emit)(TrialEvent::Step {
-                    epoch,
-                    step: index + 1,
-                    steps,
-                    loss: result.loss,
-                    images_per_second: seen as f64 / started.elapsed().as_secs_f64(),
-                });
+            let flight = Flight { index, images, batch: hash };
+            if is_milestone(global + 1) || index + 1 == steps {
+                // The network is written down as it is after this step.
+                self.land(&mut at, flight, &launched.wait())?;
+            } else {
+                flying = Some((launched, flight));
             }
         }
         let waited = self.progress.partial.waited;
-        tracing::debug!(epoch, waited, seconds = started.elapsed().as_secs_f64(), "waited for pictures");
+        tracing::debug!(epoch, waited, seconds = at.started.elapsed().as_secs_f64(), "waited for pictures");
         Ok(Some(self.progress.partial.summary(EpochEnd {
             epoch: epoch + 1,
             epochs: training.epochs,
             explained: objective.is_some(),
             learning_rate: rate,
-            seconds: before.seconds + started.elapsed().as_secs_f64(),
+            seconds: before.seconds + at.started.elapsed().as_secs_f64(),
         })))
     }
+
+    /// Writes down what a step measured.
+    fn land(&mut self, at: &mut Course, flight: Flight, result: &StepResult) -> Result<(), EngineError> {
+        let Flight { index, images, batch } = flight;
+        let Course { epoch, steps, started, .. } = *at;
+        if !result.loss.is_finite() {
+            return Err(EngineError::Diverged { epoch, step: index, loss: result.loss.to_string() });
+        }
+        self.trace(epoch * steps + index + 1, batch, result, index + 1 == steps)?;
+        self.progress.partial.add(result, images);
+        // The first one at once: whoever watches sees that training has begun.
+        if at.told.is_none_or(|told| told.elapsed() >= STEP_EVENTS) || index + 1 == steps {
+            at.told = Some(Instant::now());
+            let seen = self.progress.partial.seen - at.seen;
+            (self.emit)(TrialEvent::Step {
+                epoch,
+                step: index + 1,
+                steps,
+                loss: result.loss,
+                images_per_second: seen as f64 / started.elapsed().as_secs_f64(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// An epoch in progress.
+struct Course {
+    epoch: usize,
+    steps: usize,
+    started: Instant,
+    /// When the last event was sent, if one was.
+    told: Option<Instant>,
+    /// Pictures that an earlier process has seen.
+    seen: usize,
+}
+
+/// A step that was launched, by what its records need beside its numbers.
+struct Flight {
+    /// Position in the epoch.
+    index: usize,
+    images: usize,
+    /// Hash of its batch.
+    batch: String,
+}
+
+/// Whether the trace has the network as it is after this many steps.
+fn is_milestone(step: usize) -> bool {
+    step.is_power_of_two()
 }
 
 /// The training curve's points of an epoch. Times are left out: equal trials have equal metric files.

@@ -9,14 +9,14 @@ use crate::device::{self, OpenDevice};
 use crate::evaluate::{Evaluation, Evaluator};
 use crate::objective::Objective;
 use crate::train::Trainer;
-use crate::{Emit, EngineError, memory, provenance, schedule};
+use crate::{Emit, EngineError, memory, precision, provenance, schedule};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
 use fovea_api::{
     BBox, BoxExtractor, Boxes, BuildContext, BuiltModel, DynClassifier, Explanation, ExplanationLoss,
     HeatmapView, ImageView, Localization, Localizer, LossInputs, ModelContext, PluginError, Registry,
 };
-use fovea_plan::{PluginConfig, TrialConfig};
+use fovea_plan::{PluginConfig, Precision, TrialConfig};
 use fovea_records::trace::TraceWriter;
 use fovea_records::{MetricRow, StageId, TaskKind, TrialEvent, WorkerTask, store};
 use std::path::Path;
@@ -137,6 +137,12 @@ impl<'a> Job<'a> {
             EngineError::Config(format!("the worker cannot read the trial's configuration: {e}; {advice}"))
         })?;
         let device = device::open(task.device.parse().map_err(EngineError::Device)?)?;
+        let products = precision::kept(config.training.precision, &device)?;
+        if let Some(products) = products.filter(|_| config.training.precision == Precision::F32) {
+            let message =
+                format!("training.precision is \"f32\", and {} multiplies in {products}", device.name);
+            emit(TrialEvent::Warning { message });
+        }
         let context = BuildContext {
             base_dir: task.base_dir.clone(),
             device: device.device.clone(),
@@ -149,6 +155,7 @@ impl<'a> Job<'a> {
             input_size: config.input.size,
             seed: config.seed,
             device: device.device.clone().autodiff(),
+            precision: precision::of_layers(config.training.precision),
             base_dir: task.base_dir.clone(),
         };
         let model = registry.build_model(&config.model.name, settings(&config.model), &model)?;

@@ -8,7 +8,7 @@ use fixtures::compile;
 use fovea_api::registry::{BuildContext, Resolved};
 use fovea_api::{
     BBox, BoxExtractor, Boxes, Explanation, HeatmapView, ImageView, Localizer, ModelContext, PluginKind,
-    Registry, RgbImage,
+    Precision, Registry, RgbImage,
 };
 use fovea_host::guard::Limits;
 use fovea_host::{Search, load};
@@ -181,6 +181,7 @@ fn a_model_is_built_from_its_graph() {
         input_size: 16,
         seed: 0,
         device: Device::flex().autodiff(),
+        precision: Precision::default(),
         base_dir: Path::new(".").to_owned(),
     };
     let built = plugins.registry.build_model("small-graph", json!({}), &context).unwrap();

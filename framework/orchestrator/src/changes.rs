@@ -1,6 +1,6 @@
 //! What became different between two resolved configurations. The main function is [`changes`].
 
-use fovea_plan::PluginKind;
+use fovea_plan::{PluginKind, is_left_out};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -69,7 +69,8 @@ pub fn plain(value: &Value) -> String {
 }
 
 /// Every difference between two resolved configurations, in the order of the document; what no identity contains
-/// (paths, the order of keys) is none. TOML has no null, so an absent key and null are equal.
+/// (paths, the order of keys, defaults of keys that are younger than they are) is none. TOML has no null, so an absent key
+/// and null are equal.
 #[must_use]
 pub fn changes(from: &Value, to: &Value) -> Vec<Change> {
     let mut found = Vec::new();
@@ -148,7 +149,10 @@ fn values(key: &str, from: &Value, to: &Value, found: &mut Vec<Change>) {
         for below in keys(from, to) {
             values(&format!("{key}.{below}"), &from[&below], &to[&below], found);
         }
-    } else if from != to {
+        return;
+    }
+    let absent = |value: &Value| value.is_null() || is_left_out(key, value);
+    if from != to && !(absent(from) && absent(to)) {
         let (from, to) = (from.clone(), to.clone());
         found.push(Change { kind: ChangeKind::Value, key: key.to_owned(), plugin: None, from, to });
     }
@@ -226,6 +230,9 @@ mod tests {
         let mut to = config("v1 abc", 12);
         to["localizer"]["config"]["weights"] = Value::Null;
         to["dataset"]["config"]["root"] = json!("elsewhere");
+        to["training"]["precision"] = json!("f32");
         assert_eq!(texts(&config("v1 abc", 12), &to), [""; 0]);
+        to["training"]["precision"] = json!("bf16");
+        assert_eq!(texts(&config("v1 abc", 12), &to), ["training.precision (absent) -> bf16"]);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::changes::without_paths;
 use crate::standing::read_config;
+use fovea_plan::is_left_out;
 use fovea_records::{Done, EpochSummary, RunStore, TrialEvent, store};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -18,6 +19,8 @@ pub struct Workload {
     pub model: Value,
     /// The data set: name, configuration and contents.
     pub dataset: Value,
+    /// The type in which its layers multiply; none: the default.
+    pub precision: Option<String>,
     /// Side of the network input.
     pub size: f64,
     /// Pictures a step.
@@ -38,6 +41,9 @@ impl Workload {
         Self {
             model: plugin("model"),
             dataset: json!([plugin("dataset"), config["dataset"]["fingerprint"]]),
+            precision: Some(&config["training"]["precision"])
+                .filter(|value| !is_left_out("training.precision", value))
+                .and_then(|value| value.as_str().map(str::to_owned)),
             size: number("input", "size"),
             batch: number("training", "batch_size"),
             loss: config["loss"]["name"].as_str().unwrap_or_default().to_owned(),
@@ -54,7 +60,7 @@ impl Workload {
     }
 
     pub(crate) fn same_model(&self, other: &Self) -> bool {
-        self.model == other.model
+        self.model == other.model && self.precision == other.precision
     }
 }
 

@@ -318,6 +318,40 @@ impl Default for ScheduleConfig {
     }
 }
 
+/// The type in which convolutions and fully connected layers multiply. Weights, optimizer, batch statistics, losses,
+/// heatmaps and boxes are f32 always. A trial is evaluated in the precision that it is trained in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// f32. On a GPU with tf32 tensor cores Burn takes these for products of f32 wherever they are faster.
+    #[default]
+    F32,
+    /// tf32 tensor cores: factors with 11 significant bits, sums in f32. Needs a GPU that has them.
+    Tf32,
+    /// bf16: factors and products with 8 significant bits, sums in f32.
+    Bf16,
+}
+
+impl std::fmt::Display for Precision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::F32 => "f32",
+            Self::Tf32 => "tf32",
+            Self::Bf16 => "bf16",
+        })
+    }
+}
+
+impl std::str::FromStr for Precision {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = [Self::F32, Self::Tf32, Self::Bf16];
+        let found = known.into_iter().find(|precision| precision.to_string() == text);
+        found.ok_or_else(|| format!("unknown precision `{text}`: it is one of f32, tf32, bf16"))
+    }
+}
+
 /// Schedule and optimizer (method.md section 1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -332,6 +366,8 @@ pub struct TrainingConfig {
     pub alpha: f64,
     /// Weight of the explanation loss (Eq. 9).
     pub beta: f64,
+    /// The type in which layers multiply. `f32`, the default, is no part of identities, which are older than this key.
+    pub precision: Precision,
     /// The optimizer.
     pub optimizer: OptimizerConfig,
     /// Course of the learning rate.
@@ -346,6 +382,7 @@ impl Default for TrainingConfig {
             batch_size: 64,
             alpha: 1.0,
             beta: 0.5,
+            precision: Precision::default(),
             optimizer: OptimizerConfig::default(),
             schedule: ScheduleConfig::default(),
         }

@@ -3,15 +3,29 @@
 //! Canonical text is JSON with sorted keys and no whitespace. Numbers are as the typed configuration writes them, so
 //! `beta = 1` and `beta = 1.0` are one trial.
 
-use crate::TrialConfig;
+use crate::{Precision, TrialConfig};
 use fovea_records::{StageId, TrialId};
 use serde::Serialize;
 use serde_json::Value;
 
+/// Whether a value is one that identities leave out, like an absent one: the default of a key that is younger than they
+/// are. `key` is dotted: `training.precision`.
+#[must_use]
+pub fn is_left_out(key: &str, value: &Value) -> bool {
+    key == "training.precision" && *value == json(&Precision::default())
+}
+
 /// What a section of a trial's configuration is called in the text, and what it says there.
 pub(crate) fn section(name: &str, value: &Value) -> String {
     let mut text = format!("{}:", Value::from(name));
-    if value.get("paths").is_some() {
+    let left_out = |(key, value): (&String, &Value)| is_left_out(&format!("{name}.{key}"), value);
+    if value.as_object().is_some_and(|table| table.iter().any(left_out)) {
+        let mut value = value.clone();
+        if let Value::Object(table) = &mut value {
+            table.retain(|key, value| !left_out((key, value)));
+        }
+        canonical(&value, &mut text);
+    } else if value.get("paths").is_some() {
         let mut value = value.clone();
         leave_out_paths(&mut value);
         canonical(&value, &mut text);
@@ -169,6 +183,19 @@ mod tests {
         assert_eq!(trial_id(&config()), trial_id(&other));
         other.dataset.fingerprint = "v2".to_owned();
         assert_ne!(trial_id(&config()), trial_id(&other));
+    }
+
+    #[test]
+    fn the_default_of_a_younger_key_leaves_identities_as_they_were() {
+        let mut other = config();
+        assert!(json(&other)["training"].get("precision").is_some());
+        for precision in [Precision::Tf32, Precision::Bf16] {
+            other.training.precision = precision;
+            assert_ne!(trial_id(&config()), trial_id(&other));
+            assert_ne!(stage_id(&config()), stage_id(&other));
+        }
+        other.training.precision = Precision::F32;
+        assert_eq!(trial_id(&config()), trial_id(&other));
     }
 
     #[test]

@@ -65,11 +65,12 @@ pub use cache_size::CacheSize;
 pub use catalog::{PluginCatalog, PluginIssue, PluginKind};
 pub use config::{
     AugmentationConfig, CamConfig, EvaluationConfig, InputConfig, Normalisation, OptimizerConfig,
-    OptimizerKind, PluginConfig, ScheduleConfig, ScheduleKind, Shared, TargetClass, TrainingConfig,
-    TrialConfig, ZeroCam,
+    OptimizerKind, PluginConfig, Precision, ScheduleConfig, ScheduleKind, Shared, TargetClass,
+    TrainingConfig, TrialConfig, ZeroCam,
 };
 pub use effective::{Effective, Origins, effective};
 pub use errors::{Location, PlanError, PlanErrors};
+pub use identity::is_left_out;
 pub use overrides::Overrides;
 pub use per_device::PerDevice;
 pub use plan::{Excluded, Plan, RunConfig, Stage, Trial, TrialOrigins, load};

@@ -133,6 +133,9 @@ pub struct DeviceState {
     /// Version of a GPU's driver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub driver: Option<String>,
+    /// How it multiplies f32 numbers, where that is not f32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub products: Option<String>,
 }
 
 /// A plugin of a trial.

@@ -6,7 +6,7 @@ use crate::patches::vit::VisionTransformer;
 use crate::patches::{Discovery, PatchFeatures, PatchLocalizer};
 use fovea_api::registry::{BuildContext, LocalizerPlugin};
 use fovea_api::weights::{StateDict, check_weights, fingerprint_weights};
-use fovea_api::{ConfigIssue, Localizer, ModelContext, PluginError};
+use fovea_api::{ConfigIssue, Localizer, ModelContext, PluginError, Precision};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -92,6 +92,7 @@ impl FeatureConfig {
                 input_size: 224,
                 seed: 0,
                 device: device.clone(),
+                precision: Precision::default(),
                 base_dir: context.base_dir.clone(),
             };
             let network = context.registry.build_model(model, Value::Object(table), &model_context);

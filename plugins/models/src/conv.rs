@@ -46,10 +46,10 @@ pub fn convolve(
         let options = ConvOptions::new([stride, stride], [padding, padding], [1, 1], 1);
         return Map::of_pictures(module::conv2d(input.into_pictures(), weight, bias, options));
     };
-    let (input, geometry) = match input.pictures() {
-        Ok(pictures) if weight.dims()[1] < FEW => (pictures, geometry.of_pictures()),
-        Ok(pictures) => (Map::of_pictures(pictures).into_places(), geometry),
-        Err(places) => (places, geometry),
+    let (input, geometry) = if input.is_by_place() || weight.dims()[1] >= FEW {
+        (input.into_places(), geometry)
+    } else {
+        (input.into_pictures(), geometry.of_pictures())
     };
     let (input, weight) = (input.into_dispatch(), weight.into_dispatch());
     let out = match bias {

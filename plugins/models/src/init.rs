@@ -5,7 +5,7 @@
 
 use burn::module::{Param, RunningState};
 use burn::tensor::{Device, Tensor, TensorData};
-use fovea_api::{Key, ModelContext};
+use fovea_api::{Key, ModelContext, Precision};
 use rand::RngExt as _;
 use rand_distr::{Distribution as _, StandardNormal};
 
@@ -35,6 +35,7 @@ pub struct Scope {
     key: Key,
     path: String,
     device: Device,
+    precision: Precision,
     trained: bool,
 }
 
@@ -46,6 +47,7 @@ impl Scope {
             key: Key::new(context.seed).purpose("init"),
             path: String::new(),
             device: context.device.clone(),
+            precision: context.precision,
             trained: true,
         }
     }
@@ -54,6 +56,12 @@ impl Scope {
     #[must_use]
     pub fn trained(&self, trained: bool) -> Self {
         Self { trained, ..self.clone() }
+    }
+
+    /// The type in which the layers of this network multiply.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The part of this name within this place.

@@ -3,17 +3,16 @@
 //! Burn's own layers are not used: its linear layer stores the transposed weight, its batch normalisation keeps the
 //! biased variance where PyTorch keeps the unbiased one, and its behaviour follows the device instead of an argument.
 
-use crate::conv::convolve;
 use crate::init::{Fill, Scope};
-use crate::linear::product;
 use crate::map::Map;
 use crate::norm::{Then, batch_norm, scale_and_shift};
 use crate::pool::max_pool;
+use crate::precision;
 use crate::relu::relu;
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, Distribution, Tensor, module};
-use fovea_api::Mode;
+use fovea_api::{Mode, Precision};
 
 /// Weight of the newest batch in running statistics (PyTorch's default).
 pub const MOMENTUM: f64 = 0.1;
@@ -29,6 +28,8 @@ pub struct Conv2d {
     pub bias: Option<Param<Tensor<1>>>,
     stride: usize,
     padding: usize,
+    #[module(skip)]
+    precision: Precision,
 }
 
 /// What a [`Conv2d`] is made from. The weight begins Kaiming normal (fan out, ReLU), the bias 0.
@@ -64,6 +65,7 @@ impl Conv2dConfig {
             bias: self.bias.then(|| scope.parameter("bias", [self.output], Fill::Constant(0.0))),
             stride: self.stride,
             padding: self.padding,
+            precision: scope.precision(),
         }
     }
 }
@@ -73,7 +75,7 @@ impl Conv2d {
     #[must_use]
     pub fn forward(&self, input: Map) -> Map {
         let bias = self.bias.as_ref().map(Param::val);
-        convolve(input, self.weight.val(), bias, self.stride, self.padding)
+        precision::convolve(self.precision, input, self.weight.val(), bias, self.stride, self.padding)
     }
 }
 
@@ -141,6 +143,8 @@ pub struct Linear {
     pub weight: Param<Tensor<2>>,
     /// `[out]`
     pub bias: Param<Tensor<1>>,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl Linear {
@@ -151,6 +155,7 @@ impl Linear {
         Self {
             weight: scope.parameter("weight", [output, input], fill),
             bias: scope.parameter("bias", [output], fill),
+            precision: scope.precision(),
         }
     }
 
@@ -160,6 +165,7 @@ impl Linear {
         Self {
             weight: scope.parameter("weight", [output, input], Fill::Normal(0.01)),
             bias: scope.parameter("bias", [output], Fill::Constant(0.0)),
+            precision: scope.precision(),
         }
     }
 
@@ -170,7 +176,22 @@ impl Linear {
     /// - output: `[N, out]`
     #[must_use]
     pub fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        product(input, self.weight.val()) + self.bias.val().unsqueeze()
+        self.with_bias(precision::product(self.precision, input, self.weight.val()))
+    }
+
+    /// [`forward`](Self::forward), and the weight summed over space, `[out, channels]`, which Grad-CAM needs.
+    ///
+    /// # Shapes
+    /// - `input`: `[N, channels h w]`
+    /// - outputs: `[N, out]`, `[out, channels]`
+    #[must_use]
+    pub fn forward_with_sums(&self, input: Tensor<2>, channels: usize) -> [Tensor<2>; 2] {
+        let [product, sums] = precision::product_and_sums(self.precision, input, self.weight.val(), channels);
+        [self.with_bias(product), sums]
+    }
+
+    fn with_bias(&self, product: Tensor<2>) -> Tensor<2> {
+        product + self.bias.val().unsqueeze()
     }
 }
 
@@ -231,9 +252,10 @@ pub fn adaptive_average(input: Map, side: usize) -> Tensor<4> {
 #[must_use]
 pub fn global_average(input: Map) -> Tensor<2> {
     let [n, c, h, w] = input.dims();
-    match input.pictures() {
-        Ok(pictures) => pictures.reshape([n, c, h * w]).mean_dim(2).reshape([n, c]),
-        Err(places) => places.reshape([h * w, n * c]).mean_dim(0).reshape([n, c]),
+    if input.is_by_place() {
+        input.into_places().reshape([h * w, n * c]).mean_dim(0).reshape([n, c])
+    } else {
+        input.into_pictures().reshape([n, c, h * w]).mean_dim(2).reshape([n, c])
     }
 }
 

@@ -4,7 +4,8 @@
 //! - [`resnet`], [`vgg`]: the networks [`ResNet`] and [`Vgg`].
 //! - [`resnet_plugins`], [`vgg_plugins`]: their configurations and presets, one unit struct per plugin.
 //! - [`graph`]: networks declared layer by layer in JSON, by users and by dynamic plugins.
-//! - [`map`], [`layers`], [`conv`], [`linear`], [`norm`], [`pool`], [`relu`], [`init`]: what the networks are made of.
+//! - [`map`], [`layers`], [`conv`], [`linear`], [`norm`], [`pool`], [`relu`], [`init`]: what the networks are made of;
+//!   [`precision`]: in which type they multiply.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
 pub mod conv;
@@ -17,6 +18,7 @@ pub mod map;
 pub mod norm;
 pub mod options;
 pub mod pool;
+pub mod precision;
 pub mod relu;
 pub mod resnet;
 pub mod resnet_plugins;

@@ -40,7 +40,7 @@ pub fn product(input: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
 /// - outputs: `[N, out]`, `[out, channels]`
 #[must_use]
 pub fn product_and_sums(input: Tensor<2>, weight: Tensor<2>, channels: usize) -> [Tensor<2>; 2] {
-    let ([n, _], [out, width]) = (input.dims(), weight.dims());
+    let ([n, _], [out, _]) = (input.dims(), weight.dims());
     let shape = Shape::new(input.dims(), weight.dims(), Some(channels));
     match shape.filter(|_| cpu::holds(&input) && cpu::holds(&weight)) {
         Some(shape) => {
@@ -50,10 +50,21 @@ pub fn product_and_sums(input: Tensor<2>, weight: Tensor<2>, channels: usize) ->
             [flat.narrow(0, 0, n * out).reshape([n, out]), sums]
         }
         None => {
-            let sums = weight.clone().reshape([out, channels, width / channels]).sum_dim(2);
-            [input.matmul(weight.transpose()), sums.reshape([out, channels])]
+            let sums = sums_by_channel(weight.clone(), channels);
+            [input.matmul(weight.transpose()), sums]
         }
     }
+}
+
+/// Columns summed over space.
+///
+/// # Shapes
+/// - `weight`: `[out, channels h w]`
+/// - output: `[out, channels]`
+#[must_use]
+pub fn sums_by_channel(weight: Tensor<2>, channels: usize) -> Tensor<2> {
+    let [out, width] = weight.dims();
+    weight.reshape([out, channels, width / channels]).sum_dim(2).reshape([out, channels])
 }
 
 /// What a backend adds.

@@ -50,9 +50,9 @@ impl Map {
         if self.by_place { self.values } else { self.values.permute([2, 3, 0, 1]) }
     }
 
-    /// `[N, C, H, W]` if that is how it is kept, else what is kept, `[H, W, N, C]`.
-    pub(crate) fn pictures(self) -> Result<Tensor<4>, Tensor<4>> {
-        if self.by_place { Err(self.values) } else { Ok(self.values) }
+    /// Whether it is kept as `[H, W, N, C]`, and not as pictures come.
+    pub(crate) fn is_by_place(&self) -> bool {
+        self.by_place
     }
 
     /// Whether this crate's operations for the CPU can have it.
@@ -99,6 +99,17 @@ impl Map {
         let axis = if first.by_place { 3 } else { 1 };
         let parts = maps.into_iter().map(|map| map.ordered_like(&first)).collect();
         Self { values: Tensor::cat(parts, axis), by_place: first.by_place }
+    }
+
+    /// A number added to every channel of every picture.
+    ///
+    /// # Shapes
+    /// - `shift`: `[C]`
+    #[must_use]
+    pub fn shift(self, shift: Tensor<1>) -> Self {
+        let [_, channels, ..] = self.dims();
+        let shape = if self.by_place { [1, 1, 1, channels] } else { [1, channels, 1, 1] };
+        self.each(|values| values + shift.reshape(shape))
     }
 
     /// Every channel of every picture times and plus a number.

@@ -594,13 +594,13 @@ impl<C: CheckpointStrategy> NormBackend for Autodiff<Flex, C> {
         match prepared {
             OpsKind::Tracked(mut prep) => {
                 let ids = (prep.checkpoint(&input), prep.checkpoint(&affine));
-                let [input, affine, add] = [input, affine, add].map(|tensor| tensor.into_primitive());
+                let [input, affine, add] = [input, affine, add].map(<FloatTensor<Self>>::into_primitive);
                 let out = self::normalize(&input, &affine, Some(&add), &moments, settings);
                 let output = settings.relu.then(|| out.clone());
                 prep.finish(Kept { input: ids.0, affine: ids.1, moments, output, settings }, out)
             }
             OpsKind::UnTracked(prep) => {
-                let [input, affine, add] = [input, affine, add].map(|tensor| tensor.into_primitive());
+                let [input, affine, add] = [input, affine, add].map(<FloatTensor<Self>>::into_primitive);
                 prep.finish(self::normalize(&input, &affine, Some(&add), &moments, settings))
             }
         }

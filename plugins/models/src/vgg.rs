@@ -4,7 +4,7 @@ use crate::init::Scope;
 use crate::layers::{
     BatchNorm2d, Conv2d, Conv2dConfig, Linear, MaxPool2d, Relu, adaptive_average, dropout_mask,
 };
-use crate::linear::product_and_sums;
+use crate::linear::sums_by_channel;
 use crate::map::Map;
 use crate::norm::Then;
 use crate::options::Freeze;
@@ -143,9 +143,9 @@ impl Vgg {
         for (i, layer) in hidden.iter().enumerate() {
             let raw = if i == 0 {
                 // Behind a Grad-CAM, the same operation gives the sums that it needs.
-                let [raw, by_channel] = product_and_sums(x, layer.weight.val(), channels);
+                let [raw, by_channel] = layer.forward_with_sums(x, channels);
                 sums = Some(by_channel);
-                raw + layer.bias.val().unsqueeze()
+                raw
             } else {
                 layer.forward(x)
             };
@@ -163,7 +163,7 @@ impl Vgg {
             CamLayer::Pooled => pooled,
         };
         let [_, _, h, w] = features.dims();
-        let sums = sums.unwrap_or_else(|| by_channel(output.weight.val(), channels));
+        let sums = sums.unwrap_or_else(|| sums_by_channel(output.weight.val(), channels));
         let behind = self.classifier.iter().skip(1).map(|layer| layer.weight.val());
         let head = PerceptronHead { weights: [sums].into_iter().chain(behind).collect(), masks, area: h * w };
         CamForward { logits, features, head: Box::new(head) }
@@ -219,17 +219,11 @@ impl CamHead for PerceptronHead {
     }
 }
 
-/// Columns summed over space, `[out, channels h w]` to `[out, channels]`.
-fn by_channel(weight: Tensor<2>, channels: usize) -> Tensor<2> {
-    let [out, input] = weight.dims();
-    weight.reshape([out, channels, input / channels]).sum_dim(2).reshape([out, channels])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use burn::tensor::{Device, TensorData};
-    use fovea_api::ModelContext;
+    use fovea_api::{ModelContext, Precision};
 
     fn vgg(cam_layer: CamLayer, pool: usize) -> (Vgg, Device) {
         let device = Device::flex();
@@ -238,6 +232,7 @@ mod tests {
             input_size: 44,
             seed: 4,
             device: device.clone(),
+            precision: Precision::default(),
             base_dir: ".".into(),
         };
         let architecture = Architecture {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use burn::tensor::{Device, Tensor};
-use fovea_api::{Mode, ModelContext, Registry};
+use fovea_api::{Mode, ModelContext, Precision, Registry};
 use serde_json::json;
 
 #[test]
@@ -10,8 +10,14 @@ fn dropout_follows_the_devices_seed() {
     let device = Device::flex();
     let mut registry = Registry::new();
     fovea_models::register(&mut registry);
-    let context =
-        ModelContext { classes: 10, input_size: 64, seed: 3, device: device.clone(), base_dir: ".".into() };
+    let context = ModelContext {
+        classes: 10,
+        input_size: 64,
+        seed: 3,
+        device: device.clone(),
+        precision: Precision::default(),
+        base_dir: ".".into(),
+    };
     let network = registry.build_model("vgg-tiny", json!({"batch_norm": false}), &context).unwrap().model;
     let images = Tensor::<4>::ones([4, 3, 64, 64], &device);
     let pass = |seed, mode| {

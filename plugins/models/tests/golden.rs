@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
-use fovea_api::{DynClassifier, Mode, ModelContext, Registry};
+use fovea_api::{DynClassifier, Mode, ModelContext, Precision, Registry};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -26,8 +26,14 @@ fn build(plugin: &str, mut config: Value, weights: &str, device: &Device) -> Box
     let mut registry = Registry::new();
     fovea_models::register(&mut registry);
     config["weights"] = json!(golden(weights));
-    let context =
-        ModelContext { classes: 10, input_size: 96, seed: 1, device: device.clone(), base_dir: ".".into() };
+    let context = ModelContext {
+        classes: 10,
+        input_size: 96,
+        seed: 1,
+        device: device.clone(),
+        precision: Precision::default(),
+        base_dir: ".".into(),
+    };
     registry.build_model(plugin, config, &context).unwrap().model
 }
 

@@ -4,7 +4,9 @@
 use burn::optim::{ModuleOptimizer, SgdConfig};
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use fovea_api::{BuiltModel, CamForward, DynClassifier, Mode, ModelContext, NamedTensor, Registry};
+use fovea_api::{
+    BuiltModel, CamForward, DynClassifier, Mode, ModelContext, NamedTensor, Precision, Registry,
+};
 use fovea_models::Freeze;
 use fovea_models::graph::{BuildOptions, GraphSpec, InputShape, build, build_json, check};
 use safetensors::{Dtype, tensor::TensorView};
@@ -20,7 +22,14 @@ fn registry() -> Registry {
 }
 
 fn context(device: &Device, seed: u64) -> ModelContext {
-    ModelContext { classes: 10, input_size: 64, seed, device: device.clone(), base_dir: folder() }
+    ModelContext {
+        classes: 10,
+        input_size: 64,
+        seed,
+        device: device.clone(),
+        precision: Precision::default(),
+        base_dir: folder(),
+    }
 }
 
 /// Where the example graphs are.

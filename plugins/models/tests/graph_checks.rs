@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use burn::tensor::Device;
-use fovea_api::{ModelContext, PluginKind, Registry};
+use fovea_api::{ModelContext, PluginKind, Precision, Registry};
 use fovea_models::graph::{InputShape, check};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -180,8 +180,14 @@ total                                             322";
 fn the_plugin_takes_the_file_into_the_record() {
     let mut registry = Registry::new();
     fovea_models::register(&mut registry);
-    let context =
-        ModelContext { classes: 10, input_size: 64, seed: 1, device: Device::flex(), base_dir: folder() };
+    let context = ModelContext {
+        classes: 10,
+        input_size: 64,
+        seed: 1,
+        device: Device::flex(),
+        precision: Precision::default(),
+        base_dir: folder(),
+    };
     let entry = registry.get(PluginKind::Model, "graph").unwrap();
     let resolved = entry.resolve(json!({"file": "resnet-tiny.json"}), &folder()).unwrap();
     assert_eq!(resolved.config["file"], Value::Null);

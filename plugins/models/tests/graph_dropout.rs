@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use fovea_api::{DynClassifier, Mode, ModelContext, Registry};
+use fovea_api::{DynClassifier, Mode, ModelContext, Precision, Registry};
 use serde_json::json;
 
 #[test]
@@ -11,8 +11,14 @@ fn the_masks_are_those_of_vgg_tiny() {
     let device = Device::flex().autodiff();
     let mut registry = Registry::new();
     fovea_models::register(&mut registry);
-    let context =
-        ModelContext { classes: 10, input_size: 64, seed: 3, device: device.clone(), base_dir: ".".into() };
+    let context = ModelContext {
+        classes: 10,
+        input_size: 64,
+        seed: 3,
+        device: device.clone(),
+        precision: Precision::default(),
+        base_dir: ".".into(),
+    };
     let mut layers = vec![
         json!({"op": "conv", "id": "features.0", "out": 8, "bias": true}),
         json!({"op": "relu", "id": "features.1"}),

@@ -4,7 +4,7 @@
 use burn::optim::{ModuleOptimizer, SgdConfig};
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use fovea_api::{DynClassifier, Mode, ModelContext, NamedTensor, PluginKind, Registry};
+use fovea_api::{DynClassifier, Mode, ModelContext, NamedTensor, PluginKind, Precision, Registry};
 use fovea_models::{Map, init::Scope, layers::BatchNorm2d, norm::Then};
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::{Value, json};
@@ -18,7 +18,14 @@ fn registry() -> Registry {
 }
 
 fn context(device: &Device, classes: usize, seed: u64) -> ModelContext {
-    ModelContext { classes, input_size: 64, seed, device: device.clone(), base_dir: ".".into() }
+    ModelContext {
+        classes,
+        input_size: 64,
+        seed,
+        device: device.clone(),
+        precision: Precision::default(),
+        base_dir: ".".into(),
+    }
 }
 
 fn try_build(plugin: &str, config: Value, c: &ModelContext) -> Result<Box<dyn DynClassifier>, String> {

@@ -152,6 +152,7 @@ fn of_process(line: &Provenance) -> Facts {
     add("device", device.name.clone());
     add("device model", device.model.clone().unwrap_or_default());
     add("driver", device.driver.clone().unwrap_or_default());
+    add("products of f32", device.products.clone().unwrap_or_default());
     add("threads", line.threads.to_string());
     add("CPU", machine.cpu.clone());
     add("instructions", machine.instructions.join(" "));

@@ -59,6 +59,7 @@ impl EvalBench {
             seed: 0,
             device: open.device.clone().autodiff(),
             base_dir: ".".into(),
+            precision: fovea_api::Precision::default(),
         };
         let model = registry.build_model(&self.model, self.model_config.clone(), &model)?.model;
         let model = model.evaluation_copy();

@@ -4,9 +4,9 @@ use super::{Items, Measurement, Unit, timed};
 use crate::data::loader::Batch;
 use crate::objective::Objective;
 use crate::train::{StepSettings, step};
-use crate::{EngineError, device, schedule};
+use crate::{EngineError, device, precision, schedule};
 use fovea_api::{BBox, BuildContext, ExplanationLoss, Key, LossInputs, ModelContext, Registry};
-use fovea_plan::{CamConfig, DeviceRequest, OptimizerConfig, TrainingConfig};
+use fovea_plan::{CamConfig, DeviceRequest, OptimizerConfig, Precision, TrainingConfig};
 use rand::RngExt as _;
 use serde_json::{Map, Value, json};
 
@@ -30,6 +30,8 @@ pub struct StepBench {
     pub repeats: usize,
     /// Device.
     pub device: DeviceRequest,
+    /// The type in which layers multiply.
+    pub precision: Precision,
 }
 
 impl StepBench {
@@ -40,7 +42,9 @@ impl StepBench {
     /// # Errors
     /// When the device or a plugin is not there.
     pub fn run(&self, registry: &Registry) -> Result<Vec<Measurement>, EngineError> {
+        precision::check([self.precision], self.device)?;
         let open = device::open(self.device)?;
+        precision::kept(self.precision, &open)?;
         let training = self.training();
         let context =
             BuildContext { base_dir: ".".into(), device: open.device.clone(), registry: registry.clone() };
@@ -50,6 +54,7 @@ impl StepBench {
             input_size: self.size,
             seed: 0,
             device: autodiff.clone(),
+            precision: precision::of_layers(self.precision),
             base_dir: ".".into(),
         };
         let mut model = registry.build_model(&self.model, self.model_config.clone(), &model)?.model;
@@ -121,6 +126,7 @@ impl StepBench {
         }
         settings.insert("batch".to_owned(), json!(batch));
         settings.insert("size".to_owned(), json!(size));
+        settings.insert("precision".to_owned(), json!(self.precision.to_string()));
         settings
     }
 

@@ -15,7 +15,8 @@ use crate::train::argmax;
 use crate::{Emit, EngineError};
 use burn::tensor::{Device, Tensor, TensorData};
 use fovea_api::{
-    BoxExtractor, BuiltModel, DataError, DynClassifier, HeatmapView, ModelContext, PluginError, Registry,
+    BoxExtractor, BuiltModel, DataError, DynClassifier, HeatmapView, ModelContext, PluginError, Precision,
+    Registry,
 };
 use fovea_records::{TrialEvent, store};
 use pictures::Picture;
@@ -32,7 +33,7 @@ use tensor_file::TensorFile;
 /// When the configuration does not make a network, or the weights do not fit.
 pub fn network(
     registry: &Registry,
-    (name, config): (&str, &Value),
+    (name, config, precision): (&str, &Value, Precision),
     classes: Option<usize>,
     input_size: usize,
     device: &Device,
@@ -40,7 +41,8 @@ pub fn network(
     let build = |classes| {
         // An empty base leaves paths as they were typed.
         let base_dir = PathBuf::new();
-        let context = ModelContext { classes, input_size, seed: 0, device: device.clone(), base_dir };
+        let context =
+            ModelContext { classes, input_size, seed: 0, device: device.clone(), precision, base_dir };
         registry.build_model(name, config.clone(), &context)
     };
     // How many classes weights have is known to the network they are for: ask for one and it says what it found.

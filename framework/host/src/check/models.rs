@@ -4,7 +4,7 @@ use super::property::{Found, HOLDS};
 use super::subject::Subject;
 use crate::adapt;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use fovea_api::{CamForward, Mode, ModelContext, Registry};
+use fovea_api::{CamForward, Mode, ModelContext, Precision, Registry};
 
 /// Height and width of pictures, and classes.
 const NETWORKS: [(usize, usize); 3] = [(32, 10), (48, 3), (64, 101)];
@@ -23,6 +23,7 @@ fn passes(subject: &Subject) -> Result<Vec<(String, usize, CamForward)>, String>
             input_size: side,
             seed: subject.seed,
             device: device.clone(),
+            precision: Precision::default(),
             base_dir: subject.base_dir.clone(),
         };
         let name = format!("{side}x{side} with {classes} classes");

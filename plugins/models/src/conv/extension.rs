@@ -129,7 +129,7 @@ impl<C: CheckpointStrategy> ConvolutionBackend for Autodiff<Flex, C> {
     ) -> FloatTensor<Self> {
         let nodes = [input.node(), weight.node(), bias.node()];
         let convolve = |input: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>| {
-            let [input, weight, bias] = [input, weight, bias].map(|tensor| tensor.into_primitive());
+            let [input, weight, bias] = [input, weight, bias].map(<FloatTensor<Self>>::into_primitive);
             Flex::convolve_and_add(input, weight, bias, geometry)
         };
         match BiasedConvolution.prepare::<C>(nodes).compute_bound().stateful() {

@@ -8,7 +8,6 @@ use crate::init::Scope;
 use crate::layers::{
     BatchNorm2d, Conv2d, Conv2dConfig, Linear, adaptive_average, dropout_mask, global_average,
 };
-use crate::linear::{product, product_and_sums};
 use crate::map::Map;
 use crate::norm::Then;
 use crate::options::Freeze;
@@ -140,15 +139,13 @@ impl Graph {
                         (Value::Map(layer.forward(input.map(), mode, Then::default())), None)
                     }
                     Layer::Linear(layer) => {
-                        let (weight, need) = (layer.weight.val(), self.needed_of_input(index));
-                        let (product, trace) = match need {
+                        let (output, trace) = match self.needed_of_input(index) {
                             Need::Sum(channels) if behind => {
-                                let [product, sums] = product_and_sums(input.vector(), weight, channels);
-                                (product, sums)
+                                layer.forward_with_sums(input.vector(), channels).into()
                             }
-                            _ => (product(input.vector(), weight.clone()), weight),
+                            _ => (layer.forward(input.vector()), layer.weight.val()),
                         };
-                        let output = Value::Vector(product + layer.bias.val().unsqueeze());
+                        let output = Value::Vector(output);
                         (output, keep(Trace::Weight(trace)))
                     }
                 }

@@ -55,7 +55,7 @@ impl Shape {
     /// The product `[N, out]`, then the sums `[out, channels]`.
     pub(super) fn forward(&self, input: &[f32], weight: &[f32]) -> Vec<f32> {
         let (rows, width) = (self.rows, self.width);
-        let channels = self.channels.unwrap_or(0);
+        let (channels, area) = (self.channels.unwrap_or(0), width / self.channels.unwrap_or(1));
         // By output: its products with all rows, then its sums.
         let line = rows + channels;
         let by_output = in_chunks(self.outputs * line, TASK * line, |task, out| {
@@ -67,10 +67,8 @@ impl Shape {
             for ((out, products), weight) in lines.zip(weight.chunks_exact(width)) {
                 let (out, sums) = out.split_at_mut(rows);
                 out.copy_from_slice(products);
-                if channels > 0 {
-                    for (sum, part) in sums.iter_mut().zip(weight.chunks_exact(width / channels)) {
-                        *sum = sum_of(part);
-                    }
+                for (sum, part) in sums.iter_mut().zip(weight.chunks_exact(area)) {
+                    *sum = sum_of(part);
                 }
             }
         });
@@ -102,7 +100,7 @@ impl Shape {
     pub(super) fn weight_gradient(&self, input: &[f32], gradient: &[f32]) -> Vec<f32> {
         let Self { rows, width, outputs, channels } = *self;
         let (products, sums) = gradient.split_at(rows * outputs);
-        let channels = channels.filter(|_| sums.iter().any(|g| *g != 0.0)).unwrap_or(0);
+        let channels = channels.filter(|_| sums.iter().any(|g| *g != 0.0));
         in_chunks(outputs * width, HELD * width, |block, out| {
             let first = block * HELD;
             let count = out.len() / width;
@@ -110,7 +108,7 @@ impl Shape {
             let factors: Vec<[f32; HELD]> =
                 (0..rows).map(|row| std::array::from_fn(|output| factor(row, output))).collect();
             dispatch(Outer { input, width, factors: &factors, out });
-            if channels > 0 {
+            if let Some(channels) = channels {
                 for (output, out) in out.chunks_exact_mut(width).enumerate() {
                     let sums = &sums[(first + output) * channels..][..channels];
                     for (out, sum) in out.chunks_exact_mut(width / channels).zip(sums) {
@@ -208,10 +206,7 @@ fn products<S: Simd, const V: usize>(
     for i in 0..LEFTS {
         for j in 0..RIGHTS {
             let mut lanes = [0.0f32; LANES];
-            let (vectors, _) = S::as_mut_simd_f32s(&mut lanes);
-            for v in 0..V {
-                vectors[v] = sums[i][j][v];
-            }
+            S::as_mut_simd_f32s(&mut lanes).0.copy_from_slice(&sums[i][j]);
             // Halves are added to halves.
             for half in [LANES / 2, LANES / 4, LANES / 8, LANES / 16] {
                 for lane in 0..half {
