@@ -1,4 +1,4 @@
-//! The state of the git work tree that a run was started in. The main function is [`state`].
+//! The state of the git work tree that a run was started in. The main function is `state`.
 
 use crate::output::{NoOutput, Output, output};
 use fovea_records::provenance::{PATCHES, SourceState};

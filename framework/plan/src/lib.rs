@@ -4,7 +4,7 @@
 //! - `axes`: axes and the labels of their values, `ranges` as values; `grid`: all of them, zipped or crossed, and what overrides do to them. `ablate`: parts on and off, as axes.
 //! - `overrides`: environment and command line, whose `grammar` is Hydra's; `removal`: its `~key`; `smoke`: the file's own, for `--smoke`.
 //! - [`spec`]: [`ExperimentSpec`], one grid point's document, typed; `shape` checks it key by key.
-//! - [`catalog`]: what the plan asks about plugins, which it does not know itself.
+//! - [`PluginCatalog`]: what the plan asks about plugins, which it does not know itself.
 //! - [`config`]: [`TrialConfig`], one trial resolved; `check` looks at its values, `identity` names it.
 //! - `exclude` and `include`: points to leave out and to add; `select` finds the points that a `where` means.
 //! - `references`: published numbers and the variants they are about. `tables` reads such lists of tables. `group`: variants that

@@ -1,7 +1,7 @@
 //! The one convolution of this crate: every layer's convolution goes through [`convolve`].
 //!
 //! On the CPU it is an operation of its own with its own gradients; elsewhere, and for other types than `f32`, it is
-//! Burn's. Maps are `[H, W, N, C]` there ([`Map`](crate::Map)): what a place of the output is computed from are then rows of
+//! Burn's. Maps are `[H, W, N, C]` there ([`Map`]): what a place of the output is computed from are then rows of
 //! channels that lie in one piece, for eight pictures at a time with the same taps. So nothing is gathered or packed but
 //! weights, and taps that meet nothing but padding are left out, which at 2x2 are five of nine.
 

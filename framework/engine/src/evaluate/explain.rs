@@ -1,4 +1,4 @@
-//! Heatmaps of a split against its masks. The main type is [`Explained`].
+//! Heatmaps of a split against its masks. The main type is `Explained`.
 
 use super::Evaluation;
 use super::saliency::{Alignment, alignment};
