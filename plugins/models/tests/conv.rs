@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use burn::tensor::{DType, Device, Tensor, TensorData, module, ops::ConvOptions};
-use fovea_models::conv::conv2d;
+use fovea_models::Map;
+use fovea_models::conv::{conv2d, convolve};
 
 /// Sizes of a case.
 #[derive(Clone, Copy, Debug)]
@@ -144,6 +145,37 @@ fn bits_do_not_depend_on_threads() {
             assert!(bits(pool.install(|| run(case, true, false))) == expected, "{case:?}");
         }
     }
+}
+
+/// With 8 or 16 pictures a tile has one place, with 11 several; alone a picture fills none. All agree to the bit.
+#[test]
+fn a_picture_has_the_same_bits_in_every_batch() {
+    let device = Device::flex();
+    for (channels, kernel, stride) in [(3, 7, 2), (12, 3, 1), (12, 3, 2), (12, 1, 2)] {
+        let x = tensor([16, channels, 9, 6], 1, &device);
+        let weight = tensor([40, channels, kernel, kernel], 2, &device);
+        let run = |first: usize, count: usize| -> Vec<u32> {
+            let part = x.clone().narrow(0, first, count);
+            let y = conv2d(part, weight.clone(), None, stride, kernel / 2);
+            y.into_data().iter::<f32>().map(f32::to_bits).collect()
+        };
+        let whole = run(0, 16);
+        let one = whole.len() / 16;
+        for (first, count) in [(0, 8), (3, 11), (5, 1), (15, 1)] {
+            assert!(run(first, count) == whole[first * one..(first + count) * one], "{first} {count}");
+        }
+    }
+}
+
+#[test]
+fn maps_of_few_channels_are_convolved_like_pictures() {
+    let device = Device::flex();
+    let (x, weight) = (tensor([9, 3, 8, 7], 1, &device), tensor([5, 3, 3, 3], 2, &device));
+    let flat = |y: Tensor<4>| y.into_data().try_to_vec::<f32>().unwrap();
+    let pictures = flat(conv2d(x.clone(), weight.clone(), None, 1, 1));
+    let places = flat(convolve(Map::of_places(x.permute([2, 3, 0, 1])), weight, None, 1, 1).into_pictures());
+    assert_eq!(pictures.len(), places.len());
+    assert!(pictures.iter().zip(&places).all(|(a, b)| (a - b).abs() < 1e-5));
 }
 
 #[test]

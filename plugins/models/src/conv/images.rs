@@ -4,7 +4,7 @@
 use super::gradient::outer_sums;
 use super::outer::Run;
 use super::shape::Geometry;
-use super::tile::{PANEL, ROWS, Step, Tiles};
+use super::tile::{self, ROWS, Step, Tiles};
 use super::weights::plain_panels;
 use fovea_heap::in_chunks;
 
@@ -57,11 +57,7 @@ impl Geometry {
         let (columns, inner, k) = (self.output[0], self.patch(), self.kernel);
         let padded = Padded::new(images, self.input, self.padding);
         let panels = plain_panels(weight, inner);
-        let bias = bias.map(|bias| {
-            let mut padded = bias.to_vec();
-            padded.resize(columns.next_multiple_of(PANEL), 0.0);
-            padded
-        });
+        let bias = bias.map(tile::padded);
         let lines: Vec<usize> =
             (0..self.input[0] * k).map(|line| padded.offset(line / k, line % k, 0)).collect();
         let zeros = vec![0.0; inner];

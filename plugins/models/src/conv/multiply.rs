@@ -1,7 +1,7 @@
 //! Products whose left rows are gathered from a map, by place and tap.
 
 use super::shape::Meetings;
-use super::tile::{NOTHING, PANEL, ROWS, Step, Tiles};
+use super::tile::{NOTHING, PANEL, ROWS, Step, Tiles, padded};
 use fovea_heap::in_chunks;
 
 /// Rows that one task computes at once: their left sides stay in the cache while the panels pass.
@@ -75,11 +75,7 @@ impl Left<'_> {
     pub(super) fn multiply(&self, panels: &[f32], columns: usize, bias: Option<&[f32]>) -> Vec<f32> {
         let count = columns.div_ceil(PANEL);
         let inner = panels.len() / (count * PANEL);
-        let bias = bias.map(|bias| {
-            let mut padded = bias.to_vec();
-            padded.resize(count * PANEL, 0.0);
-            padded
-        });
+        let bias = bias.map(padded);
         let bias = bias.as_deref();
         let (rows, zeros) = (self.rows(), vec![0.0; self.length]);
         let tiles = |steps: &Steps, panels: &[f32], columns, bias, out: &mut [f32], rows, stride| {

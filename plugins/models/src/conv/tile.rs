@@ -56,6 +56,13 @@ impl Tiles<'_> {
     }
 }
 
+/// A bias by column, with zeros for the missing columns of the last panel.
+pub(super) fn padded(bias: &[f32]) -> Vec<f32> {
+    let mut padded = bias.to_vec();
+    padded.resize(bias.len().next_multiple_of(PANEL), 0.0);
+    padded
+}
+
 /// Runs this with the widest vectors that the machine has.
 pub(crate) fn dispatch(work: impl WithSimd<Output = ()>) {
     #[cfg(target_arch = "x86_64")]
