@@ -71,8 +71,8 @@ fn parts_of_a_trial_are_measured() {
     let items = &found[0]["items"];
     assert_eq!(
         items["count"],
-        3 * (2 + 2 * 2 * 2),
-        "accuracy, heatmaps, two regions of two draws of two levels"
+        3 * (1 + 2 * 2 * 2),
+        "one pass for accuracy and heatmaps, two regions of two draws of two levels"
     );
 }
 

@@ -41,14 +41,6 @@ def batches():
         yield part, pictures[part].permute(0, 3, 1, 2).contiguous().float() / 255, masks[part]
 
 
-def accuracy():
-    right = 0
-    for part, images, _ in batches():
-        predicted = model(images.to(device)).softmax(1).argmax(1).cpu()
-        right += (predicted == labels[part]).sum().item()
-    return right / args.images
-
-
 def overlap(box, other):
     sides = (torch.min(box[:, 2:], other[:, 2:]) - torch.max(box[:, :2], other[:, :2])).clamp(min=0)
     area = lambda b: (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
@@ -56,10 +48,12 @@ def overlap(box, other):
     return inner / (area(box) + area(other) - inner)
 
 
-def explanations():
-    found = []
-    for _, images, mask in batches():
-        predicted = model(images.to(device)).argmax(1)
+def clean():
+    """Accuracy and explanations, of one pass."""
+    found, right = [], 0
+    for part, images, mask in batches():
+        predicted = model(images.to(device)).softmax(1).argmax(1)
+        right += (predicted.cpu() == labels[part]).sum().item()
         activations = seen["activations"]
         alpha = model.fc.weight[predicted] / activations.shape[2] / activations.shape[3]
         cam = torch.relu((alpha[:, :, None, None] * activations).sum(1, keepdim=True))
@@ -80,7 +74,7 @@ def explanations():
             (precision * hits).sum(1) / m.sum(1),
             m.gather(1, order[:, :1])[:, 0],
         ]))
-    return torch.cat(found, 1).mean(1)
+    return right / args.images, torch.cat(found, 1).mean(1)
 
 
 def noise():
@@ -97,13 +91,13 @@ def noise():
 
 @torch.no_grad()
 def evaluation():
-    accuracy()
-    assert explanations().isfinite().all()
+    _, explanations = clean()
+    assert explanations.isfinite().all()
     noise()
 
 
 values = timing.in_turn({"evaluation": evaluation}, args.repeats, device)
 names = ["model", "size", "levels", "draws", "batch"]
 settings = {name: getattr(args, name) for name in names} | {"pictures": args.images}
-passes = args.images * (2 + 2 * args.levels * args.draws)
+passes = args.images * (1 + 2 * args.levels * args.draws)
 timing.show("eval", settings, device, passes, "forward passes", values)

@@ -1,7 +1,7 @@
 //! How fast the evaluation of a trial is. The main type is [`EvalBench`].
 
 use super::step::CLASSES;
-use super::{Items, Measurement, Unit, timed};
+use super::{Items, Measurement, Unit, plugin_settings, timed};
 use crate::data::source::{DEFAULT_CACHE_BYTES, Source};
 use crate::evaluate::Evaluator;
 use crate::{EngineError, device};
@@ -36,10 +36,10 @@ pub struct EvalBench {
 }
 
 impl EvalBench {
-    /// Forward passes of one evaluation, in pictures.
+    /// Forward passes of one evaluation, in pictures: a clean one, and one for each noise.
     #[must_use]
     pub fn passes(&self) -> usize {
-        self.pictures * (2 + 2 * self.levels * self.draws)
+        self.pictures * (1 + 2 * self.levels * self.draws)
     }
 
     /// Evaluates a network of random weights on drawn pictures again and again. The pictures are in memory, as in a trial
@@ -92,10 +92,7 @@ impl EvalBench {
     }
 
     fn settings(&self) -> Map<String, Value> {
-        let mut settings = Map::from_iter([("model".to_owned(), json!(self.model))]);
-        if self.model_config.as_object().is_some_and(|config| !config.is_empty()) {
-            settings.insert("config".to_owned(), self.model_config.clone());
-        }
+        let mut settings = plugin_settings("model", &self.model, &self.model_config);
         let numbers = [
             ("size", self.size),
             ("pictures", self.pictures),

@@ -21,6 +21,7 @@ pub use measurement::{Items, Measurement, Unit};
 pub use step::StepBench;
 
 use crate::EngineError;
+use serde_json::{Map, Value, json};
 use std::time::Instant;
 
 /// Has this process compute with so many CPU threads; before anything is computed.
@@ -43,4 +44,13 @@ fn timed<T>(work: impl FnOnce() -> Result<T, EngineError>) -> Result<(f64, T), E
     let started = Instant::now();
     let result = work()?;
     Ok((started.elapsed().as_secs_f64(), result))
+}
+
+/// What a plugin is, for the record: its name under its kind, and its configuration where there is one.
+fn plugin_settings(kind: &str, name: &str, config: &Value) -> Map<String, Value> {
+    let mut settings = Map::from_iter([(kind.to_owned(), json!(name))]);
+    if config.as_object().is_some_and(|config| !config.is_empty()) {
+        settings.insert("config".to_owned(), config.clone());
+    }
+    settings
 }

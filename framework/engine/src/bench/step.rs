@@ -1,6 +1,6 @@
 //! How fast training steps are. The main type is [`StepBench`].
 
-use super::{Items, Measurement, Unit, timed};
+use super::{Items, Measurement, Unit, plugin_settings, timed};
 use crate::data::loader::Batch;
 use crate::objective::Objective;
 use crate::train::{StepSettings, step};
@@ -120,10 +120,7 @@ impl StepBench {
 
     fn settings(&self) -> Map<String, Value> {
         let Self { model, model_config, batch, size, .. } = self;
-        let mut settings = Map::from_iter([("model".to_owned(), json!(model))]);
-        if model_config.as_object().is_some_and(|config| !config.is_empty()) {
-            settings.insert("config".to_owned(), model_config.clone());
-        }
+        let mut settings = plugin_settings("model", model, model_config);
         settings.insert("batch".to_owned(), json!(batch));
         settings.insert("size".to_owned(), json!(size));
         settings.insert("precision".to_owned(), json!(self.precision.to_string()));
