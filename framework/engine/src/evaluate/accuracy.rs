@@ -91,7 +91,7 @@ mod tests {
     use fovea_api::extractor::Boxes;
     use fovea_api::{
         BBox, BoxExtractor, CamForward, CamHead, Classifier, DataError, DatasetSource, DynClassifier,
-        HeatmapView, Mode, PluginError, RgbImage, Sample, SampleMeta, SplitInfo,
+        HeatmapView, Mask, Mode, PluginError, RgbImage, Sample, SampleMeta, SplitInfo,
     };
     use fovea_plan::{EvaluationConfig, InputConfig, PluginConfig, Shared, TrialConfig};
     use std::sync::Arc;
@@ -102,6 +102,8 @@ mod tests {
         splits: [SplitInfo; 1],
         names: [Vec<String>; 2],
         pictures: Vec<(usize, u8, usize)>,
+        /// How many pixels of each picture are object, of 16; no masks where there are none.
+        objects: Vec<usize>,
         loaded: Arc<AtomicUsize>,
     }
 
@@ -126,7 +128,12 @@ mod tests {
         fn load(&self, _: &str, index: usize) -> Result<Sample, DataError> {
             self.loaded.fetch_add(1, Ordering::Relaxed);
             let pixels = vec![self.pictures[index].1; 4 * 4 * 3];
-            Ok(Sample { image: RgbImage { width: 4, height: 4, pixels }, mask: None })
+            let mask = self.objects.get(index).map(|&object| Mask {
+                width: 4,
+                height: 4,
+                pixels: (0..16).map(|i| if i < object { 255 } else { 0 }).collect(),
+            });
+            Ok(Sample { image: RgbImage { width: 4, height: 4, pixels }, mask })
         }
     }
 
@@ -195,6 +202,7 @@ mod tests {
             splits: [SplitInfo { name: "test".to_owned(), len: pictures.len() }],
             names: [names(&["dark", "bright"]), names(&["a", "b", "c", "d"])],
             pictures: pictures.to_vec(),
+            objects: Vec::new(),
             loaded: Arc::clone(&loaded),
         };
         (dataset, loaded)
@@ -267,6 +275,37 @@ mod tests {
         assert_eq!((value("accuracy"), value("zero-cam")), (Some(4.0 / 6.0), Some(0.0)));
         assert_eq!(PASSED.load(Ordering::Relaxed), 6, "for accuracy and for heatmaps");
         assert_eq!(loaded.load(Ordering::Relaxed), 6, "for these and for noise");
+    }
+
+    /// What noise leaves of pictures whose objects are of these sizes.
+    fn noise_rows(objects: &[usize]) -> (Vec<MetricRow>, Vec<PredictionRecord>) {
+        let (mut dataset, _) = greys(&PICTURES);
+        dataset.objects = objects.to_vec();
+        let source = Source::new(Box::new(dataset), 1 << 20);
+        let network = fovea_api::boxed(Threshold);
+        let mut found = Evaluation::default();
+        with_evaluator(network.as_ref(), &source, |evaluator| evaluator.noise("test", &mut found).unwrap());
+        (found.rows, found.records)
+    }
+
+    #[test]
+    fn noise_in_front_and_behind_is_measured_on_the_same_pictures() {
+        let (rows, records) = noise_rows(&[8, 0, 4, 16, 0, 8]);
+        assert!(!rows.is_empty());
+        assert!(rows.iter().all(|row| row.count == 3), "{rows:?}");
+        for record in records {
+            let PredictionRecord::Noisy { predicted, .. } = record else { unreachable!() };
+            let measured: Vec<bool> = predicted.iter().map(Option::is_some).collect();
+            assert_eq!(measured, [true, false, true, false, false, true]);
+        }
+    }
+
+    #[test]
+    fn noise_that_no_picture_can_have_is_no_number() {
+        for objects in [&[0, 0, 16, 0, 16, 0][..], &[]] {
+            let (rows, records) = noise_rows(objects);
+            assert!(rows.is_empty() && records.is_empty(), "{rows:?}");
+        }
     }
 
     #[test]

@@ -22,7 +22,8 @@ pub fn rfs_normalised(foreground: f64, background: f64) -> f64 {
 }
 
 impl Evaluator<'_> {
-    /// Accuracy under noise on a split: pictures without mask, and regions without pixels, are left out and counted.
+    /// Accuracy under noise on a split, for foreground and background of the same pictures: those without mask, and those
+    /// that lack a region, are left out of both, and the rows count those that are in.
     pub(super) fn noise(&self, split: &str, evaluation: &mut Evaluation) -> Result<(), EngineError> {
         let settings = &self.config.evaluation;
         let kinds = [(Noise::Gaussian, &settings.gaussian), (Noise::L2, &settings.l2)];
@@ -46,7 +47,9 @@ impl Evaluator<'_> {
         }
         let labels: Vec<usize> = shown.iter().map(|&i| self.source.meta(split, i).label).collect();
         let predicted = self.predict_noisy(split, &shown, &conditions)?;
-        if predicted.iter().flatten().all(Option::is_none) {
+        // A picture is measured under all conditions or under none.
+        let measured = predicted.first().map_or(0, |first| first.iter().flatten().count());
+        if measured == 0 {
             return Ok(());
         }
 
@@ -59,24 +62,19 @@ impl Evaluator<'_> {
                     let pairs = own.flat_map(|(_, p)| p.iter().zip(&labels));
                     let hits: Vec<bool> = pairs.filter_map(|(p, l)| p.map(|p| p == *l)).collect();
                     let right = hits.iter().filter(|h| **h).count();
-                    (right as f64 / hits.len().max(1) as f64, hits.len() / settings.draws.max(1))
+                    right as f64 / hits.len().max(1) as f64
                 };
-                let (fg, fg_count) = of(Region::Foreground);
-                let (bg, bg_count) = of(Region::Background);
+                let (fg, bg) = (of(Region::Foreground), of(Region::Background));
                 let values = [fg, bg, rfs(fg, bg), rfs_normalised(fg, bg)];
-                let counts = [fg_count, bg_count, fg_count.min(bg_count), fg_count.min(bg_count)];
-                for (((metric, value), sum), n) in METRICS.iter().zip(values).zip(&mut sums).zip(counts) {
+                for ((metric, value), sum) in METRICS.iter().zip(values).zip(&mut sums) {
                     *sum += value;
-                    evaluation
-                        .rows
-                        .push(MetricRow::new(split, metric, value, n).noise(noise.name(), Some(level)));
+                    let row = MetricRow::new(split, metric, value, measured);
+                    evaluation.rows.push(row.noise(noise.name(), Some(level)));
                 }
             }
             for (metric, sum) in METRICS.iter().zip(sums) {
                 let mean = sum / levels.len() as f64;
-                evaluation
-                    .rows
-                    .push(MetricRow::new(split, metric, mean, shown.len()).noise(noise.name(), None));
+                evaluation.rows.push(MetricRow::new(split, metric, mean, measured).noise(noise.name(), None));
             }
         }
         for (condition, shown_predictions) in conditions.iter().zip(predicted) {
@@ -96,7 +94,7 @@ impl Evaluator<'_> {
         Ok(())
     }
 
-    /// Predictions per condition and picture; `None` where the region is empty.
+    /// Predictions per condition and picture; `None` where foreground or background is empty.
     fn predict_noisy(
         &self,
         split: &str,

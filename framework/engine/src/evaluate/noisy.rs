@@ -57,8 +57,10 @@ impl Picture {
         Some(Self { image, inside: mask.pixels.iter().map(|v| *v >= 128).collect() })
     }
 
-    fn has(&self, region: Region) -> bool {
-        self.inside.contains(&(region == Region::Foreground))
+    /// Whether foreground and background both have pixels. A picture that lacks one is measured under noise in neither:
+    /// RFS compares two accuracies, which must be of the same pictures.
+    fn has_both_regions(&self) -> bool {
+        self.inside.contains(&true) && self.inside.contains(&false)
     }
 
     /// The picture under a condition, written to `out`; `z` are as many normal numbers as it has values.
@@ -133,7 +135,7 @@ pub(super) struct NoisyBatch {
     pub(super) done: usize,
 }
 
-/// Every picture under every condition, in full batches; those whose region is empty are left out.
+/// Every picture under every condition, in full batches; those without mask, or with an empty region, are left out.
 ///
 /// Pictures come one after the other, each under all conditions, so that its random numbers are drawn once and no more
 /// than a few pictures are held.
@@ -184,7 +186,8 @@ impl<'a> NoisyBatches<'a> {
         let places = self.loaded..(self.loaded + wanted).min(self.indices.len());
         let load = |place| -> Result<_, DataError> {
             let index = self.indices[place];
-            Ok((place, index, Picture::new((self.load)(index)?.as_ref()).map(Arc::new)))
+            let picture = Picture::new((self.load)(index)?.as_ref());
+            Ok((place, index, picture.filter(Picture::has_both_regions).map(Arc::new)))
         };
         let pictures = places.clone().into_par_iter().map(load).collect::<Result<Vec<_>, _>>()?;
         let draws = 1 + self.conditions.iter().map(|c| c.draw).max().unwrap_or(0);
@@ -203,7 +206,6 @@ impl<'a> NoisyBatches<'a> {
         });
         for (place, draw, drawn) in drawn.collect::<Vec<_>>() {
             let own = self.conditions.iter().enumerate().filter(|(_, c)| c.draw == draw);
-            let own = own.filter(|(_, c)| drawn.picture.has(c.region));
             self.waiting.extend(own.map(|(number, condition)| Item {
                 place: (place, number),
                 condition: *condition,
@@ -252,22 +254,23 @@ mod tests {
         assert_eq!(out[1], 0.5);
     }
 
-    /// 2 x 2 pictures: the first is all object, the second half, the third has no mask.
+    /// 2 x 2 pictures: the first is all object, the next two half, the fourth has no mask, that of the fifth is empty.
     fn load(index: usize) -> Result<Arc<Sample>, DataError> {
         let mask = |pixels: [u8; 4]| Some(Mask { width: 2, height: 2, pixels: pixels.to_vec() });
-        let mask = [mask([255; 4]), mask([255, 255, 0, 0]), None][index].clone();
+        let half = mask([255, 255, 0, 0]);
+        let mask = [mask([255; 4]), half.clone(), half, None, mask([0; 4])][index].clone();
         let image = RgbImage { width: 2, height: 2, pixels: vec![index as u8 * 50; 12] };
         Ok(Arc::new(Sample { image, mask }))
     }
 
     #[test]
-    fn batches_are_full_and_leave_out_empty_regions() {
+    fn batches_are_full_and_leave_out_pictures_that_lack_a_region() {
         let conditions: Vec<Condition> = [Region::Foreground, Region::Background]
             .into_iter()
             .flat_map(|region| (0..2).map(move |draw| Condition { region, draw, ..BACK }))
             .collect();
         let of = |batch_size: usize| {
-            let mut batches = NoisyBatches::new(&load, &[1, 2, 0], &conditions, batch_size);
+            let mut batches = NoisyBatches::new(&load, &[1, 3, 0, 4, 2], &conditions, batch_size);
             let (mut sizes, mut all, mut done) = (Vec::new(), Vec::new(), 0);
             while let Some(batch) = batches.next().unwrap() {
                 sizes.push(batch.items.len());
@@ -279,11 +282,11 @@ mod tests {
             all.sort_by_key(|(place, _)| *place);
             (sizes, all, done)
         };
-        let (sizes, all, done) = of(4);
-        assert_eq!((sizes, done), (vec![4, 2], 12));
+        let (sizes, all, done) = of(3);
+        assert_eq!((sizes, done), (vec![3, 3, 2], 20));
         let places: Vec<_> = all.iter().map(|(place, _)| *place).collect();
-        assert_eq!(places, [(0, 0), (0, 1), (0, 2), (0, 3), (2, 0), (2, 1)]);
-        for batch_size in [1, 3, 64] {
+        assert_eq!(places, [(0, 0), (0, 1), (0, 2), (0, 3), (4, 0), (4, 1), (4, 2), (4, 3)]);
+        for batch_size in [1, 4, 64] {
             assert!(of(batch_size).1 == all, "{batch_size} a batch");
         }
         // A draw is a function of picture and number; the second picture's background is as it was under noise in front.
