@@ -1,5 +1,6 @@
 //! How long a run will go on. The main type is [`Estimate`].
 
+use fovea_orchestrator::run::stage_is_done;
 use fovea_orchestrator::slots::slots;
 use fovea_orchestrator::{RunOptions, TrialStatus};
 use fovea_plan::{Plan, TrialConfig};
@@ -90,7 +91,7 @@ impl Estimate {
                     warmup: stage.epochs,
                     is_trial: false,
                     kind: Kind::of(&stage.config),
-                    open: !store.stage_dir(&stage.id).join("checkpoint").exists(),
+                    open: !stage_is_done(store, plan, &stage.id),
                 });
             }
             jobs.push(Job {

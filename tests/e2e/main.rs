@@ -4,6 +4,7 @@
 mod bench;
 mod bits;
 mod chaos;
+mod damage;
 mod data;
 mod errors;
 mod eval;

@@ -10,9 +10,9 @@ use burn::optim::ModuleOptimizer;
 use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 use fovea_api::{DynClassifier, NamedTensor};
+use fovea_records::checkpoint::{self, Mark, Saved};
 use fovea_records::{EpochSummary, MetricRow, store};
 use serde::{Deserialize, Serialize};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -32,49 +32,30 @@ pub struct Progress {
     pub rows: Vec<MetricRow>,
 }
 
-/// A folder of checkpoints, of which the newest counts.
+/// The checkpoints of a trial or stage.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    dir: PathBuf,
+    task_dir: PathBuf,
 }
 
-const MODEL: &str = "model.bpk";
-const OPTIMIZER: &str = "optimizer.bpk";
-const PROGRESS: &str = "progress.json";
+const FILES: [&str; 3] = ["model.bpk", "optimizer.bpk", checkpoint::PROGRESS];
+
+/// What there was to go on from.
+pub struct Loaded {
+    /// Optimizer and progress, unless no checkpoint was sound. The network was given its weights.
+    pub state: Option<(ModuleOptimizer, Progress)>,
+    /// What was wrong with newer ones, in words; whole sentences.
+    pub damage: Vec<String>,
+}
 
 impl Checkpoint {
-    /// Checkpoints below `dir`, which need not exist.
+    /// Checkpoints of the trial or stage with this folder, which need not exist.
     #[must_use]
-    pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into() }
+    pub fn new(task_dir: impl Into<PathBuf>) -> Self {
+        Self { task_dir: task_dir.into() }
     }
 
-    /// Folders of checkpoints, also those that a crash left half written or half removed.
-    fn folders(&self) -> Vec<PathBuf> {
-        let is_one = |path: &PathBuf| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with("epoch-") || name.starts_with(".epoch-")
-        };
-        let Ok(entries) = fs::read_dir(&self.dir) else { return Vec::new() };
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_one).collect()
-    }
-
-    /// Folder of the newest complete checkpoint.
-    fn newest(&self) -> Option<PathBuf> {
-        let complete = |path: &PathBuf| {
-            path.join(PROGRESS).exists()
-                && !path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'))
-        };
-        self.folders().into_iter().filter(complete).max()
-    }
-
-    /// Whether there is one.
-    #[must_use]
-    pub fn exists(&self) -> bool {
-        self.newest().is_some()
-    }
-
-    /// Saves, then removes older ones. The folder appears whole or not at all.
+    /// Saves, and keeps the one before until the next is whole. The folder appears whole or not at all.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -85,70 +66,64 @@ impl Checkpoint {
         progress: &Progress,
     ) -> Result<(), EngineError> {
         let started = Instant::now();
-        let previous = self.newest();
-        // Their names sort in the order of training: a step of an epoch comes after the epochs before it.
-        let name = match progress.partial.step {
-            0 => format!("epoch-{:05}", progress.epoch),
-            step => format!("epoch-{:05}-step-{step:07}", progress.epoch),
-        };
-        let temporary = self.dir.join(format!(".{name}.tmp"));
-        let target = self.dir.join(name);
-        if temporary.exists() {
-            fs::remove_dir_all(&temporary).map_err(|e| failed("remove", &temporary, &e))?;
-        }
-        let model = model.to_record().into_bytes().map_err(|e| failed("write", &temporary, &e))?;
-        let optimizer = optimizer.into_bytes().map_err(|e| failed("write", &temporary, &e))?;
-        store::write_atomic(&temporary.join(MODEL), &model)?;
-        store::write_atomic(&temporary.join(OPTIMIZER), &optimizer)?;
-        store::write_json(&temporary.join(PROGRESS), progress)?;
-        if target.exists() {
-            fs::remove_dir_all(&target).map_err(|e| failed("remove", &target, &e))?;
-        }
-        fs::rename(&temporary, &target).map_err(|e| failed("write", &target, &e))?;
-        store::sync_dir(&self.dir)?;
-        if let Some(previous) = previous.filter(|p| *p != target) {
-            fs::remove_dir_all(&previous).map_err(|e| failed("remove", &previous, &e))?;
-        }
-        let (epoch, bytes) = (progress.epoch, model.len() + optimizer.len());
-        tracing::debug!(epoch, bytes, took = ?started.elapsed(), "checkpoint saved");
+        let mark = Mark { epoch: progress.epoch, step: progress.partial.step };
+        let unwritten =
+            |error: &dyn std::fmt::Display| failed("write", &checkpoint::folder(&self.task_dir), error);
+        let model = model.to_record().into_bytes().map_err(|e| unwritten(&e))?;
+        let optimizer = optimizer.into_bytes().map_err(|e| unwritten(&e))?;
+        let progress = serde_json::to_vec_pretty(progress).map_err(|e| unwritten(&e))?;
+        let bytes = model.len() + optimizer.len();
+        let files: [&[u8]; 3] = [&model, &optimizer, &progress];
+        let files: Vec<(&str, &[u8])> = FILES.into_iter().zip(files).collect();
+        checkpoint::write(&self.task_dir, mark, &files)?;
+        tracing::debug!(epoch = mark.epoch, bytes, took = ?started.elapsed(), "checkpoint saved");
         Ok(())
     }
 
-    /// Puts the newest checkpoint into `model` and gives back the optimizer and the progress.
+    /// Puts the newest sound checkpoint into `model` and gives back the optimizer, made from a `fresh` one, and the progress.
     ///
-    /// # Errors
-    /// When there is none, or it is damaged, or it is of another network.
-    pub fn load(
-        &self,
-        model: &mut dyn DynClassifier,
-        optimizer: ModuleOptimizer,
-    ) -> Result<(ModuleOptimizer, Progress), EngineError> {
-        let dir = self.newest().ok_or_else(|| {
-            EngineError::Checkpoint(format!("there is no checkpoint in {}", self.dir.display()))
-        })?;
-        let progress: Progress = store::read_json(&dir.join(PROGRESS), "progress record")?;
-        let read = |name: &str| {
-            let path = dir.join(name);
-            fs::read(&path).map(Bytes::from_bytes_vec).map_err(|e| failed("read", &path, &e))
-        };
-        let record =
-            ModuleRecord::from_bytes(read(MODEL)?).map_err(|e| failed("read", &dir.join(MODEL), &e))?;
-        model.load_record(record)?;
-        let optimizer =
-            optimizer.from_bytes(read(OPTIMIZER)?).map_err(|e| failed("read", &dir.join(OPTIMIZER), &e))?;
-        Ok((optimizer, progress))
+    /// A checkpoint that is not what was written is never gone on from, and costs no more than what was trained since the
+    /// one before.
+    pub fn load(&self, model: &mut dyn DynClassifier, fresh: &dyn Fn() -> ModuleOptimizer) -> Loaded {
+        let mut damage = Vec::new();
+        for saved in checkpoint::saved(&self.task_dir) {
+            match read(&saved, model, fresh()) {
+                Ok(state) => return Loaded { state: Some(state), damage },
+                Err(message) => damage.push(message),
+            }
+        }
+        Loaded { state: None, damage }
     }
 
-    /// Removes what only resuming needs.
+    /// Takes checkpoints that are damaged out of the way of those that will be saved.
     ///
     /// # Errors
-    /// When a folder cannot be removed.
-    pub fn clear(&self) -> Result<(), EngineError> {
-        for dir in self.folders() {
-            fs::remove_dir_all(&dir).map_err(|e| failed("remove", &dir, &e))?;
+    /// When one cannot be renamed.
+    pub fn set_damaged_aside(&self) -> Result<(), EngineError> {
+        for saved in checkpoint::saved(&self.task_dir) {
+            if saved.check().is_ok() {
+                break;
+            }
+            saved.set_aside()?;
         }
         Ok(())
     }
+}
+
+/// Reads a checkpoint, and gives the network its weights once all else is known to be sound.
+fn read(
+    saved: &Saved,
+    model: &mut dyn DynClassifier,
+    optimizer: ModuleOptimizer,
+) -> Result<(ModuleOptimizer, Progress), String> {
+    let at =
+        |name: &str, error: &dyn std::fmt::Display| format!("{}: {error}", saved.path.join(name).display());
+    let [weights, state, progress] = saved.read(FILES)?;
+    let progress: Progress = serde_json::from_slice(&progress).map_err(|e| at(FILES[2], &e))?;
+    let optimizer = optimizer.from_bytes(Bytes::from_bytes_vec(state)).map_err(|e| at(FILES[1], &e))?;
+    let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(weights)).map_err(|e| at(FILES[0], &e))?;
+    model.load_record(record).map_err(|e| at(FILES[0], &e))?;
+    Ok((optimizer, progress))
 }
 
 /// Where a finished trial has its weights.

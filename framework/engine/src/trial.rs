@@ -1,6 +1,6 @@
 //! A whole stage or trial. The main function is `run_task`.
 
-use crate::checkpoint::{Checkpoint, Progress, weights_path, write_safetensors};
+use crate::checkpoint::{Checkpoint, Loaded, Progress, weights_path, write_safetensors};
 use crate::data::loader::TrainLoader;
 use crate::data::packs::Packs;
 use crate::data::source::Source;
@@ -204,25 +204,44 @@ impl<'a> Job<'a> {
     }
 
     fn checkpoint(&self) -> Checkpoint {
-        Checkpoint::new(self.task.dir.join("checkpoint"))
+        Checkpoint::new(&self.task.dir)
+    }
+
+    /// Puts the newest sound checkpoint into the network, of the task itself or of its stage; else nothing. What is damaged
+    /// is told: it costs training again what came after the one before.
+    fn load(
+        &self,
+        model: &mut dyn DynClassifier,
+    ) -> Result<Option<(ModuleOptimizer, Progress, &'static str)>, EngineError> {
+        let own = (self.checkpoint(), "checkpoint");
+        let stage = self.task.stage_dir.as_ref().map(|dir| (Checkpoint::new(dir), "stage"));
+        let fresh = || schedule::optimizer(&self.config.training);
+        for (checkpoint, origin) in std::iter::once(own).chain(stage) {
+            let Loaded { state, damage } = checkpoint.load(model, &fresh);
+            for problem in &damage {
+                let message = format!(
+                    "a checkpoint is damaged, so what was trained since the one before is trained again, with the same \
+                     result: {problem}"
+                );
+                (self.emit)(TrialEvent::Warning { message });
+            }
+            // Those of the stage are for the run to mend: other trials may be reading them.
+            if origin == "checkpoint" && !damage.is_empty() {
+                checkpoint.set_damaged_aside()?;
+            }
+            if let Some((optimizer, progress)) = state {
+                return Ok(Some((optimizer, progress, origin)));
+            }
+        }
+        Ok(None)
     }
 
     /// The state from which training goes on.
     fn begin(&self, built: BuiltModel, epochs: usize) -> Result<State, EngineError> {
         let BuiltModel { mut model, head_replaced } = built;
-        let own = self.checkpoint();
         let stage_dir = self.task.stage_dir.as_deref();
-        let stage = stage_dir.map(|dir| Checkpoint::new(dir.join("checkpoint")));
-        let fresh = schedule::optimizer(&self.config.training);
-        let (optimizer, progress, origin) = if own.exists() {
-            let (optimizer, progress) = own.load(model.as_mut(), fresh)?;
-            (optimizer, progress, "checkpoint")
-        } else if let Some(stage) = stage.filter(Checkpoint::exists) {
-            let (optimizer, progress) = stage.load(model.as_mut(), fresh)?;
-            (optimizer, progress, "stage")
-        } else {
-            (fresh, Progress::default(), "scratch")
-        };
+        let scratch = || (schedule::optimizer(&self.config.training), Progress::default(), "scratch");
+        let (optimizer, progress, origin) = self.load(model.as_mut())?.unwrap_or_else(scratch);
         tracing::info!(origin, epoch = progress.epoch, stage = ?self.task.stage_dir, "training begins");
         (self.emit)(TrialEvent::Started {
             device: self.device.name.clone(),
@@ -326,7 +345,7 @@ impl<'a> Job<'a> {
         Ok(vec![MetricRow::new("val", "accuracy", right as f64 / count as f64, count).epoch(epoch)])
     }
 
-    /// Evaluates, leaves every artefact, and removes what only resuming needs.
+    /// Evaluates and leaves every artefact. What only resuming needs stays until the orchestrator has marked the trial as done.
     fn finish(&self, state: &State, quality: Vec<MetricRow>) -> Result<(), EngineError> {
         let dir = &self.task.dir;
         write_safetensors(&weights_path(dir), &state.model.tensors())?;
@@ -345,6 +364,6 @@ impl<'a> Job<'a> {
         let all: Vec<MetricRow> = state.progress.rows.iter().cloned().chain(quality).chain(rows).collect();
         store::write_lines(&dir.join("predictions.jsonl"), &records)?;
         store::write_lines(&dir.join("metrics.jsonl"), &all)?;
-        self.checkpoint().clear()
+        Ok(())
     }
 }

@@ -148,17 +148,7 @@ pub fn stale_cache(cache: &Path, unused: Duration, now: SystemTime) -> Vec<Lefto
 /// # Errors
 /// When something cannot be deleted; what comes after it is left.
 pub fn remove(leftovers: &[Leftover]) -> Result<(), StoreError> {
-    for Leftover { path, .. } in leftovers {
-        let folder = path.is_dir() && !path.is_symlink();
-        let removed = if folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-        match removed {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(StoreError::Io { action: "remove", path: path.clone(), source });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+    leftovers.iter().try_for_each(|leftover| fovea_records::remove::whole(&leftover.path))
 }
 
 /// Names and paths of what is in a folder, by name.

@@ -18,10 +18,10 @@ use fovea_records::provenance::{Gpu, Origin, Program};
 use fovea_records::prune::Pruned;
 use fovea_records::{
     Done, EpochSummary, JournalEntry, PictureLimits, RunStore, StageId, StoreError, TaskKind, TaskPlugins,
-    TrialId, TrialOutcome, WorkerTask, now, store,
+    TrialId, TrialOutcome, WorkerTask, checkpoint, now, store,
 };
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -126,7 +126,8 @@ pub fn run(
     let pending: Vec<&Trial> = asked.clone().filter(|(_, s)| s.is_pending()).map(|(t, _)| t).collect();
     let (planned, total) = (plan.trials.len(), asked.count());
     let summary = RunSummary { planned, total, done, diverged, pruned, ..RunSummary::default() };
-    let has_checkpoint = |id: &StageId| stage_is_done(store, plan, id);
+    let trained = trained_stages(plan, store, options.sharing, &pending);
+    let has_checkpoint = |id: &StageId| trained.contains(id);
     let epochs = epochs_ahead(plan, options.sharing, &pending, has_checkpoint);
     observer(Update::Started { total, done: done + diverged + pruned, epochs });
     if pending.is_empty() {
@@ -206,8 +207,18 @@ fn stage_of<'p>(plan: &'p Plan, id: &StageId) -> Option<&'p Stage> {
 #[must_use]
 pub fn stage_is_done(store: &RunStore, plan: &Plan, id: &StageId) -> bool {
     let epochs = stage_of(plan, id).map_or(0, |s| s.epochs);
-    let name = format!("epoch-{epochs:05}");
-    store.stage_dir(id).join("checkpoint").join(name).join("progress.json").exists()
+    checkpoint::has_trained(&store.stage_dir(id), epochs)
+}
+
+/// The stages of these trials that need not be trained: their last checkpoint is there and is what was written. One that is
+/// damaged is trained again, rather than by each of the trials that would fork from it.
+fn trained_stages(plan: &Plan, store: &RunStore, sharing: Sharing, pending: &[&Trial]) -> BTreeSet<StageId> {
+    let needed: BTreeSet<&StageId> = pending.iter().filter_map(|trial| sharing.stage_of(trial)).collect();
+    let trained = |id: &&&StageId| {
+        let epochs = stage_of(plan, id).map_or(0, |stage| stage.epochs);
+        checkpoint::has_trained_soundly(&store.stage_dir(id), epochs)
+    };
+    needed.iter().filter(trained).map(|id| (*id).clone()).collect()
 }
 
 /// Epochs to be trained, shared stages counted once.
@@ -459,9 +470,18 @@ fn record_end(
     shared.store.journal(&JournalEntry::TrialFinished {
         time: now(),
         trial: trial.id.clone(),
-        outcome,
+        outcome: outcome.clone(),
         seconds,
     })?;
+    // Not before it is done: whoever is killed in between leaves more than is needed, and never less.
+    if outcome == TrialOutcome::Done
+        && let Err(error) = checkpoint::clear(&shared.store.trial_dir(&trial.id))
+    {
+        let advice = "`fovea gc` removes it later";
+        shared.tell(Update::Warning {
+            message: format!("what only resuming needed is still there: {error}; {advice}"),
+        });
+    }
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use crate::ledger::{Ledger, Past};
 use crate::status::{TrialStatus, status_of};
 use fovea_plan::{Plan, Trial};
 use fovea_records::prune::Asha;
-use fovea_records::{PlannedTrial, RunPlan, RunStore, StoreError, TrialId, TrialOutcome};
+use fovea_records::{PlannedTrial, RunPlan, RunStore, StoreError, TrialId, TrialOutcome, checkpoint};
 use serde::Serialize;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -236,10 +236,7 @@ fn said(changes: &[Change]) -> String {
 
 /// Epochs of the newest checkpoint.
 fn epochs_done(dir: &Path) -> usize {
-    let entries = fs::read_dir(dir.join("checkpoint")).into_iter().flatten().flatten();
-    let whole = entries.filter(|entry| entry.path().join("progress.json").exists());
-    let epoch = |name: &str| name.strip_prefix("epoch-")?.parse().ok();
-    whole.filter_map(|entry| epoch(&entry.file_name().to_string_lossy())).max().unwrap_or(0)
+    checkpoint::saved(dir).first().map_or(0, |newest| newest.mark.epoch)
 }
 
 /// A trial that is in the run directory and not in the plan.

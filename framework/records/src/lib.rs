@@ -8,6 +8,8 @@
 //! - [`trace`]: [`TraceLine`], what training computed on its way.
 //! - [`verdict`]: [`Verdict`], what came of checking a trial.
 //! - [`predictions`]: per-picture outputs, so that a new metric needs no training.
+//! - [`checkpoint`]: checkpoints of training: their names, whether they are sound, which are kept.
+//! - [`remove`]: removing so that nothing half removed stays under its name.
 //! - [`progress`]: [`TaskProgress`], how far a task is, for whoever watches.
 //! - [`prune`]: when training is given up early, and why it was.
 //! - [`attempts`]: [`AttemptLog`](attempts::AttemptLog), what a worker wrote to stderr, a file an attempt.
@@ -22,6 +24,7 @@
 //! The crate knows neither Burn nor Polars.
 
 pub mod attempts;
+pub mod checkpoint;
 mod digest;
 pub mod disk;
 pub mod environment;
@@ -35,6 +38,7 @@ pub mod predictions;
 pub mod progress;
 pub mod provenance;
 pub mod prune;
+pub mod remove;
 pub mod store;
 pub mod task;
 pub mod trace;

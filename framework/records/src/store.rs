@@ -58,7 +58,7 @@ pub enum StoreError {
     },
 }
 
-fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
     move |source| StoreError::Io { action, path: path.to_owned(), source }
 }
 
@@ -389,8 +389,7 @@ impl RunStore {
     /// When an artefact cannot be read or the marker cannot be written.
     pub fn mark_done(&self, id: &TrialId, mut done: Done) -> Result<(), StoreError> {
         let dir = self.trial_dir(id);
-        done.artefacts = hash_tree(&dir)?;
-        done.artefacts.retain(|name, _| is_artefact(name));
+        done.artefacts = hash_files(&dir, &is_artefact)?;
         write_json(&dir.join("DONE.json"), &done)
     }
 }
@@ -399,10 +398,10 @@ impl RunStore {
 #[must_use]
 pub fn is_artefact(name: &str) -> bool {
     let watched = name.starts_with("progress.json") || name.starts_with("tensorboard/");
-    // What was being written when a process was killed.
-    let file = name.rsplit('/').next().unwrap_or(name);
-    let is_torn = file.starts_with('.') && file.ends_with(".tmp");
-    name != "DONE.json" && !watched && !is_torn && crate::attempts::attempt_of(name).is_none()
+    // What was being written or removed when a process was killed.
+    let is_torn = name.split('/').any(|part| part.starts_with('.') && part.ends_with(".tmp"));
+    let passing = watched || is_torn || crate::checkpoint::is_for_resuming(name);
+    name != "DONE.json" && !passing && crate::attempts::attempt_of(name).is_none()
 }
 
 /// Takes the exclusive lock if it is free. Whoever asks who holds a run has its lock for a moment, so a second look
@@ -425,6 +424,11 @@ fn note(file: &mut File, path: &Path, holder: &str) -> Result<(), StoreError> {
 /// # Errors
 /// When a file cannot be read.
 pub fn hash_tree(dir: &Path) -> Result<BTreeMap<String, String>, StoreError> {
+    hash_files(dir, &|_| true)
+}
+
+/// As [`hash_tree`], of the files with a name that is `wanted`; the others are not read.
+fn hash_files(dir: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<BTreeMap<String, String>, StoreError> {
     let mut hashes = BTreeMap::new();
     let mut open = vec![dir.to_owned()];
     while let Some(folder) = open.pop() {
@@ -433,13 +437,16 @@ pub fn hash_tree(dir: &Path) -> Result<BTreeMap<String, String>, StoreError> {
             if path.is_dir() {
                 open.push(path);
             } else {
-                let bytes = fs::read(&path).map_err(io("read", &path))?;
                 let relative = path.strip_prefix(dir).unwrap_or(&path);
                 let name = relative
                     .components()
                     .map(|c| c.as_os_str().to_string_lossy())
                     .collect::<Vec<_>>()
                     .join("/");
+                if !wanted(&name) {
+                    continue;
+                }
+                let bytes = fs::read(&path).map_err(io("read", &path))?;
                 hashes.insert(name, blake3::hash(&bytes).to_hex().to_string());
             }
         }
@@ -711,9 +718,14 @@ mod tests {
         let store = RunStore::new(dir.path());
         let id = TrialId::of("x");
         write_atomic(&store.trial_dir(&id).join("gallery/a.txt"), b"abc").unwrap();
-        for watched in
-            ["worker.log", "worker.1.log", "progress.json.tmp", "tensorboard/events.out.tfevents.1"]
-        {
+        for watched in [
+            "worker.log",
+            "worker.1.log",
+            "progress.json.tmp",
+            "tensorboard/events.out.tfevents.1",
+            "checkpoint/epoch-00002/model.bpk",
+            "checkpoint/.epoch-00001.17-0.tmp/model.bpk",
+        ] {
             write_atomic(&store.trial_dir(&id).join(watched), b"x").unwrap();
         }
         assert_eq!(store.done(&id).unwrap(), None);

@@ -1,0 +1,123 @@
+//! Checkpoints that are not what was written any more: bits flipped, files cut, folders half removed.
+
+use crate::harness::{SMALL, Workspace, bits, wait_for};
+use fovea_records::RunStore;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+/// Checkpoints in the folder of a trial or stage, the newest first.
+fn checkpoints(task_dir: &Path) -> Vec<PathBuf> {
+    fovea_records::checkpoint::saved(task_dir).into_iter().map(|saved| saved.path).collect()
+}
+
+/// Begins a run and kills it, and with it its worker, once its trial has this checkpoint. Gives back the trial's folder.
+fn kill_at(workspace: &Workspace, args: &[&str], run: &RunStore, checkpoint: &str) -> PathBuf {
+    let mut child = workspace.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let dir = wait_for("the checkpoint", || {
+        let trials = fs::read_dir(run.root().join("trials")).into_iter().flatten().flatten();
+        let mut dirs = trials.map(|trial| trial.path());
+        dirs.find(|dir| dir.join("checkpoint").join(checkpoint).join("progress.json").exists())
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    dir
+}
+
+/// Flips the lowest bit of a byte in the middle.
+fn flip(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+fn cut(path: &Path) {
+    let bytes = fs::read(path).unwrap();
+    fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+}
+
+const LONG: &str = "training.epochs=60";
+
+#[test]
+fn a_damaged_checkpoint_is_told_and_costs_what_came_after_the_one_before() {
+    let workspace = Workspace::new();
+    workspace.write("small.toml", format!("{SMALL}\n[loss]\nname = \"ria\"\n"));
+    workspace.fovea(&["run", "small.toml", LONG, "run.dir=runs/whole"]).ok();
+    let whole = bits(&workspace.run("whole"), "small", 0);
+    let damages: [(&str, fn(&Path)); 3] =
+        [("model.bpk", flip), ("optimizer.bpk", flip), ("progress.json", cut)];
+    for (file, damage) in damages {
+        let dir = format!("run.dir=runs/{file}");
+        let (args, run) = (["run", "small.toml", LONG, &dir], workspace.run(file));
+        let trial = kill_at(&workspace, &args, &run, "epoch-00004");
+        let saved = checkpoints(&trial);
+        assert_eq!(saved.len(), 2, "the one before is kept: {saved:?}");
+        damage(&saved[0].join(file));
+        let again = workspace.fovea(&args).ok();
+        let named = saved[0].join(file).strip_prefix(run.root()).unwrap().display().to_string();
+        for said in ["a checkpoint is damaged", &named, "(checkpoint)"] {
+            assert!(again.stderr.contains(said), "{said:?} is not in:\n{}", again.stderr);
+        }
+        assert_eq!(bits(&run, "small", 0), whole, "{file}");
+        let id = run.read_plan().unwrap().trials[0].id.clone();
+        let warned = run.read_events(&id).unwrap();
+        assert!(warned.iter().any(|event| format!("{event:?}").contains("a checkpoint is damaged")));
+        assert!(checkpoints(&trial).is_empty(), "a trial that is done needs none");
+    }
+}
+
+#[test]
+fn where_no_checkpoint_is_sound_training_begins_again() {
+    let workspace = Workspace::new();
+    workspace.write("small.toml", format!("{SMALL}\n[loss]\nname = \"ria\"\n"));
+    workspace.fovea(&["run", "small.toml", LONG, "run.dir=runs/whole"]).ok();
+    let (args, run) = (["run", "small.toml", LONG, "run.dir=runs/cut"], workspace.run("cut"));
+    let trial = kill_at(&workspace, &args, &run, "epoch-00004");
+    checkpoints(&trial).iter().for_each(|saved| cut(&saved.join("model.bpk")));
+    let again = workspace.fovea(&args).ok();
+    assert_eq!(again.stderr.matches("a checkpoint is damaged").count(), 2, "{}", again.stderr);
+    assert_eq!(bits(&run, "small", 0), bits(&workspace.run("whole"), "small", 0));
+    workspace.fovea(&["verify", "runs/cut", "--no-rerun"]).ok();
+}
+
+#[test]
+fn a_damaged_warm_up_is_trained_again_once_for_all_that_share_it() {
+    let workspace = Workspace::new();
+    let grid = format!("{SMALL}\n[axes]\nloss = [\"none\", \"iou\", \"ria\"]\n");
+    workspace.write("small.toml", grid);
+    workspace.fovea(&["run", "small.toml", "run.dir=runs/whole"]).ok();
+    let args = ["run", "small.toml", "run.dir=runs/flipped"];
+    workspace.fovea(&[&args[..], &["--only", "loss=none"]].concat()).ok();
+    let run = workspace.run("flipped");
+    let stage = fs::read_dir(run.root().join("stages")).unwrap().next().unwrap().unwrap().path();
+    flip(&checkpoints(&stage)[0].join("model.bpk"));
+    let again = workspace.fovea(&args).ok();
+    assert_eq!(again.stderr.matches("a checkpoint is damaged").count(), 1, "{}", again.stderr);
+    for variant in ["loss=none", "loss=iou", "loss=ria"] {
+        assert_eq!(bits(&run, variant, 0), bits(&workspace.run("whole"), variant, 0), "{variant}");
+    }
+}
+
+#[test]
+fn a_checkpoint_that_is_left_beside_a_finished_trial_is_no_result() {
+    let workspace = Workspace::new();
+    workspace.write("small.toml", SMALL);
+    workspace.fovea(&["run", "small.toml"]).ok();
+    let run = workspace.run("small");
+    let dir = run.trial_dir(&run.read_plan().unwrap().trials[0].id);
+    // As after a kill between DONE.json and the end of the removal.
+    for left in ["checkpoint/epoch-00003", "checkpoint/.epoch-00002.17-0.tmp"] {
+        fs::create_dir_all(dir.join(left)).unwrap();
+        fs::write(dir.join(left).join("model.bpk"), "x").unwrap();
+        fs::write(dir.join(left).join("progress.json"), "{}").unwrap();
+    }
+    let again = workspace.fovea(&["run", "small.toml"]).ok();
+    assert!(!again.stderr.contains("(checkpoint)"), "{}", again.stderr);
+    workspace.fovea(&["verify", "runs/small", "--no-rerun"]).ok();
+    workspace.fovea(&["gc", "runs/small", "--yes"]).ok();
+    let left: Vec<_> =
+        fs::read_dir(dir.join("checkpoint")).unwrap().flatten().map(|e| e.file_name()).collect();
+    assert_eq!(left, ["model.safetensors"]);
+    workspace.fovea(&["verify", "runs/small", "--no-rerun"]).ok();
+}
