@@ -52,7 +52,7 @@ pub(crate) fn main(args: &Args) -> Outcome {
         .ok_or_else(|| usage(format!("--timeout {}: seconds, more than 0, are expected", args.timeout)))?;
     let files = |e: std::io::Error| Failure::new(Exit::Files, e);
     let options = Options {
-        program: std::env::current_exe().map_err(files)?,
+        program: fovea_host::own_image().map_err(files)?,
         file: args.file.clone(),
         kind: PluginKind::ALL.into_iter().find(|kind| args.kind.as_deref() == Some(kind.as_str())),
         name: args.name.clone(),

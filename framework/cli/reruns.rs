@@ -89,7 +89,7 @@ impl Place {
         };
         let device_problem =
             |device| fovea_engine::device::check(device).err().map(|problem| problem.to_string());
-        let binary = std::env::current_exe()
+        let binary = fovea_host::own_image()
             .map_err(|e| Failure::new(Exit::Files, format!("cannot find the fovea program: {e}")))?;
         let bench = Bench {
             binary,

@@ -110,7 +110,7 @@ pub(crate) fn options(
     messages: WorkerMessages,
     stop: Stop,
 ) -> Result<RunOptions, Failure> {
-    let binary = std::env::current_exe()
+    let binary = fovea_host::own_image()
         .map_err(|e| Failure::new(Exit::Files, format!("cannot find the fovea program: {e}")))?;
     Ok(RunOptions {
         binary,

@@ -24,6 +24,8 @@ pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     if args.parent.is_some_and(orphaned) {
         return Err(Failure::new(Exit::Usage, "the run that started this worker is gone"));
     }
+    // A name for whoever lists processes; it is started through a link of another name.
+    let _ = std::fs::write("/proc/self/comm", "fovea");
     // The orchestrator's way to say: save what you have done, and end.
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGTERM, Arc::clone(&stop))

@@ -4,6 +4,7 @@ use crate::harness::{Ran, SMALL, Workspace, bits, wait_for};
 use fovea_records::{JournalEntry, RunStore};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -109,6 +110,36 @@ fn a_killed_worker_is_tried_again() {
     let (crashed, again) =
         (journal.iter().find_map(crashed).unwrap(), journal.iter().find_map(again).unwrap());
     assert!(again - crashed >= 0.49, "{crashed} {again}");
+}
+
+#[test]
+fn a_program_that_is_replaced_in_the_middle_of_a_sweep_goes_on_as_it_was() {
+    let workspace = Workspace::new();
+    workspace.write("small.toml", SMALL);
+    let (program, mark) = (workspace.path().join("fovea"), workspace.path().join("mark"));
+    fs::copy(env!("CARGO_BIN_EXE_fovea"), &program).unwrap();
+    let hash = blake3::hash(&fs::read(&program).unwrap()).to_hex().to_string();
+    let mut command = workspace.command(&[]);
+    let settings: Vec<_> =
+        command.get_envs().map(|(k, v)| (k.to_owned(), v.map(ToOwned::to_owned))).collect();
+    command = std::process::Command::new(&program);
+    for (name, value) in settings.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        command.env(name, value);
+    }
+    command.args(["run", "small.toml", "training.epochs=30", "run.retry_delay=0.0"]);
+    command.current_dir(workspace.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let run = command.spawn().unwrap();
+    let worker = wait_for("a worker", || worker_of(&run, None));
+    let script = workspace.write("other", format!("#!/bin/sh\ntouch {}\n", mark.display()));
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(&script, &program).unwrap();
+    signal(worker, Signal::KILL);
+    let ran = Ran::of(run.wait_with_output().unwrap()).ok();
+    assert!(ran.stderr.contains("(attempt 2)"), "{}", ran.stderr);
+    assert!(!mark.exists(), "the other program was started");
+    let store = workspace.run("small");
+    let lines = store.read_provenance(&store.read_plan().unwrap().trials[0].id).unwrap();
+    assert!(!lines.is_empty() && lines.iter().all(|line| line.program.blake3 == hash));
 }
 
 #[test]

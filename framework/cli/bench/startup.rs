@@ -68,7 +68,7 @@ pub(super) fn main(args: &Args, messages: &WorkerMessages, libraries: &Libraries
 /// Seconds of `fovea --version`, from its start until it has ended; the first time, which reads the file, does not count.
 fn version_times(repeats: usize) -> Result<Vec<f64>, Failure> {
     let failed = |e: std::io::Error| Failure::new(Exit::Files, format!("cannot run `fovea --version`: {e}"));
-    let binary = std::env::current_exe().map_err(failed)?;
+    let binary = fovea_host::own_image().map_err(failed)?;
     let once = |_| {
         let started = Instant::now();
         let status = Command::new(&binary).arg("--version").stdout(Stdio::null()).status().map_err(failed)?;

@@ -22,6 +22,7 @@ mod extractor;
 mod files;
 mod gradient;
 pub mod guard;
+mod image;
 pub mod inspect;
 pub mod library;
 mod load;
@@ -32,4 +33,5 @@ pub mod probe;
 
 pub use error::HostError;
 pub use files::LibraryFile;
+pub use image::own_image;
 pub use load::{Loaded, Search, load, load_planned};

@@ -102,11 +102,7 @@ impl Prober {
             .or_else(|| path("XDG_CACHE_HOME").map(|p| p.join("fovea")))
             .or_else(|| path("HOME").map(|p| p.join(".cache/fovea")));
         let cache = home.map(|home| home.join("plugins"));
-        Ok(Self {
-            program: std::env::current_exe()?,
-            timeout: timeout.unwrap_or(Duration::from_secs(60)),
-            cache,
-        })
+        Ok(Self { program: crate::own_image()?, timeout: timeout.unwrap_or(Duration::from_secs(60)), cache })
     }
 }
 

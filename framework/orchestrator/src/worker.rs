@@ -77,7 +77,9 @@ impl WorkerProcess {
         log: File,
     ) -> Result<Self, OrchestratorError> {
         let failed = |source| OrchestratorError::Spawn { binary: binary.to_owned(), source };
+        // Whoever lists processes is to see the program's name, and not that of a link to it.
         let mut child = Command::new(binary)
+            .arg0("fovea")
             .args(["worker", "--parent", &std::process::id().to_string()])
             .env("RAYON_NUM_THREADS", threads.to_string())
             .envs(messages.filter.iter().map(|filter| ("FOVEA_LOG", filter)))
