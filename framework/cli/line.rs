@@ -68,9 +68,7 @@ pub(crate) fn event(event: &TrialEvent) -> Option<String> {
                 + &format!(" = {:.4}", row.value)
         }
         TrialEvent::Warning { message } => format!("warning: {message}"),
-        TrialEvent::Diverged { epoch, step, loss } => {
-            format!("DIVERGED: the loss became {loss} in epoch {}, step {}", epoch + 1, step + 1)
-        }
+        TrialEvent::Diverged { .. } => format!("DIVERGED: {}", event.divergence()?),
         TrialEvent::Failed { message } => format!("FAILED: {message}"),
         TrialEvent::Panicked { message } => format!("PANICKED: {message}"),
         TrialEvent::Stopped => "interrupted and saved".to_owned(),

@@ -17,6 +17,7 @@ mod harness;
 mod keeping;
 mod localize;
 mod memory;
+mod nothing;
 mod orphans;
 mod pictures;
 mod plugin_check;

@@ -31,6 +31,12 @@ pub struct Localization {
 }
 
 impl Localization {
+    /// Whether box and confidence are numbers. A localizer that computed with NaN has found nothing.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        self.bbox.to_array().iter().chain([&self.confidence]).all(|value| value.is_finite())
+    }
+
     /// A box with confidence 1 and no mask.
     #[must_use]
     pub fn certain(bbox: BBox) -> Self {

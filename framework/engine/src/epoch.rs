@@ -72,7 +72,8 @@ impl PartialEpoch {
             learning_rate: end.learning_rate,
             seconds: end.seconds,
             waited: self.waited,
-            images_per_second: self.seen as f64 / end.seconds,
+            // A clock that stood still makes no infinity.
+            images_per_second: self.seen as f64 / end.seconds.max(1e-9),
         }
     }
 }

@@ -27,6 +27,9 @@ pub enum EngineError {
     /// It was asked to stop, and did; what it had done is saved.
     #[error("stopped")]
     Stopped,
+    /// Something else than the loss of a step became NaN or infinite: weights, or what the network says.
+    #[error("{0}")]
+    NotFinite(String),
     /// The loss became NaN or infinite.
     #[error("the loss became {loss} in epoch {epoch}, step {step}")]
     Diverged {

@@ -3,7 +3,7 @@
 use crate::data::boxes::BoxCache;
 use crate::explain::pictures::Decode;
 use crate::{Emit, EngineError};
-use fovea_api::{DataError, ImageView, Localizer, RgbImage};
+use fovea_api::{DataError, ImageView, Localization, Localizer, RgbImage};
 use fovea_records::TrialEvent;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -80,6 +80,7 @@ pub fn localize(
             None => localizer.localize(&views)?,
         };
         for ((found, (_, image)), name) in found.into_iter().zip(&pictures).zip(&names) {
+            let found = found.filter(Localization::is_finite);
             let record = BoxRecord {
                 image: name.clone(),
                 width: image.width,

@@ -358,7 +358,7 @@ impl Trainer<'_> {
                 step: index + 1,
                 steps,
                 loss: result.loss,
-                images_per_second: seen as f64 / started.elapsed().as_secs_f64(),
+                images_per_second: seen as f64 / started.elapsed().as_secs_f64().max(1e-9),
             });
         }
         Ok(())

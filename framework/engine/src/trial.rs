@@ -14,7 +14,8 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
 use fovea_api::{
     BBox, BoxExtractor, Boxes, BuildContext, BuiltModel, DynClassifier, Explanation, ExplanationLoss,
-    HeatmapView, ImageView, Localization, Localizer, LossInputs, ModelContext, PluginError, Registry,
+    HeatmapView, ImageView, Localization, Localizer, LossInputs, ModelContext, NamedTensor, PluginError,
+    Registry,
 };
 use fovea_plan::{PluginConfig, Precision, TrialConfig};
 use fovea_records::trace::TraceWriter;
@@ -83,6 +84,20 @@ fn end_if(stop: &AtomicBool) {
     }
 }
 
+/// Refuses weights that are NaN or infinite.
+fn finite_weights(tensors: &[NamedTensor]) -> Result<(), EngineError> {
+    for NamedTensor { name, data, .. } in tensors {
+        let bad = data.iter::<f32>().filter(|value| !value.is_finite()).count();
+        if bad > 0 {
+            return Err(EngineError::NotFinite(format!(
+                "{bad} of {} weights of `{name}` are NaN or infinite after the last step of training",
+                data.num_elements()
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// A network with its optimizer and how far both are.
 struct State {
     model: Box<dyn DynClassifier>,
@@ -115,6 +130,8 @@ pub(crate) fn run_task(
     let state = job.begin(model, epochs)?;
     let targets = job.targets()?;
     let state = job.train(state, targets.as_ref(), epochs)?;
+    // The loss of a step says nothing of what the step itself did to the weights.
+    finite_weights(&state.model.tensors())?;
     let train_seconds = state.progress.seconds;
     let started = Instant::now();
     if task.kind == TaskKind::Trial {
@@ -288,7 +305,35 @@ impl<'a> Job<'a> {
             &self.task.cache_dir,
             &|event| self.emit_or_stop(event),
         )?;
+        self.check_targets(&targets)?;
         Ok(Some(targets))
+    }
+
+    /// A loss over nothing would leave a network trained by cross-entropy alone under another name.
+    fn check_targets(&self, targets: &Targets) -> Result<(), EngineError> {
+        let (localizer, loss) = (&self.config.localizer.name, &self.config.loss.name);
+        let (usable, total) = (targets.usable(), targets.len());
+        if usable == 0 {
+            let objects = targets.pictures_with_object();
+            let advice = if objects == 0 {
+                "`fovea data check` says what is wrong with the masks"
+            } else {
+                "`fovea localize --overlay` shows what it finds"
+            };
+            return Err(EngineError::Config(format!(
+                "loss `{loss}` asks for target boxes, and localizer `{localizer}` finds none in any of the {total} training \
+                 pictures ({objects} of them have a mask with an object in it), so there is nothing to train towards; {advice}"
+            )));
+        }
+        if 2 * usable < total {
+            (self.emit)(TrialEvent::Warning {
+                message: format!(
+                    "localizer `{localizer}` finds a box in {usable} of {total} training pictures only; the others are \
+                     trained by cross-entropy alone"
+                ),
+            });
+        }
+        Ok(())
     }
 
     fn evaluator<'b>(&'b self, model: &'b dyn DynClassifier, emit: Emit<'b>) -> Evaluator<'b> {

@@ -4,7 +4,7 @@
 use crate::EngineError;
 use crate::trial::{StoppedOutsideTraining, run_task};
 use fovea_api::Registry;
-use fovea_records::{TaskPlugins, TrialEvent, WorkerTask};
+use fovea_records::{TaskKind, TaskPlugins, TrialEvent, WorkerTask, finite};
 use std::backtrace::Backtrace;
 use std::io::{BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,13 +31,14 @@ pub fn serve(
 ) -> std::io::Result<()> {
     let output = Mutex::new(output);
     let send = |event: &TrialEvent| -> std::io::Result<()> {
-        let mut line = serde_json::to_vec(event)?;
+        let mut line = finite::to_vec(event).map_err(std::io::Error::other)?;
         line.push(b'\n');
         let mut output = output.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         output.write_all(&line)?;
         output.flush()
     };
     // The orchestrator reads stdout; once it is gone the worker is about to be killed, so a lost event is no loss.
+    // Numbers are checked where they are computed, before there is an event of them.
     let emit = |event: TrialEvent| drop(send(&event));
     let place: &'static Mutex<String> = Box::leak(Box::new(Mutex::new(String::new())));
     std::panic::set_hook(Box::new(move |info| {
@@ -55,8 +56,9 @@ pub fn serve(
         match result {
             Ok(Ok(())) => {}
             Ok(Err(EngineError::Diverged { epoch, step, loss })) => {
-                send(&TrialEvent::Diverged { epoch, step, loss })?;
+                send(&TrialEvent::Diverged { epoch, step, loss, found: None })?;
             }
+            Ok(Err(EngineError::NotFinite(found))) => send(&diverged_after(&task, found))?,
             Ok(Err(EngineError::Stopped)) => return send(&TrialEvent::Stopped),
             Ok(Err(error)) => send(&TrialEvent::Failed { message: error.to_string() })?,
             Err(payload) if payload.is::<StoppedOutsideTraining>() => return send(&TrialEvent::Stopped),
@@ -67,4 +69,14 @@ pub fn serve(
         }
     }
     Ok(())
+}
+
+/// That what training ended with is not finite.
+fn diverged_after(task: &WorkerTask, found: String) -> TrialEvent {
+    let epochs = match task.kind {
+        TaskKind::Stage { epochs } => Some(epochs),
+        TaskKind::Trial => task.config["training"]["epochs"].as_u64().and_then(|n| usize::try_from(n).ok()),
+    };
+    let epoch = epochs.unwrap_or_default().saturating_sub(1);
+    TrialEvent::Diverged { epoch, step: 0, loss: "NaN".to_owned(), found: Some(found) }
 }

@@ -207,13 +207,12 @@ fn read_events(stdout: ChildStdout) -> Receiver<TrialEvent> {
 
 /// How a task ended, if this is its last event.
 fn end_of(event: TrialEvent) -> Option<TaskEnd> {
+    if let Some(message) = event.divergence() {
+        return Some(TaskEnd::Diverged(message));
+    }
     match event {
         TrialEvent::Finished { train_seconds, eval_seconds, peak_memory } => {
             Some(TaskEnd::Finished { train_seconds, eval_seconds, peak_memory })
-        }
-        TrialEvent::Diverged { epoch, step, loss } => {
-            let (epoch, step) = (epoch + 1, step + 1);
-            Some(TaskEnd::Diverged(format!("the loss became {loss} in epoch {epoch}, step {step}")))
         }
         TrialEvent::Failed { message } => Some(TaskEnd::Failed(message)),
         TrialEvent::Panicked { message } => Some(TaskEnd::Crashed(format!("the worker panicked: {message}"))),
@@ -224,6 +223,7 @@ fn end_of(event: TrialEvent) -> Option<TaskEnd> {
         | TrialEvent::Epoch(_)
         | TrialEvent::Evaluating { .. }
         | TrialEvent::Metric(_)
+        | TrialEvent::Diverged { .. }
         | TrialEvent::Warning { .. } => None,
     }
 }

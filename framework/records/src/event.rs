@@ -112,7 +112,7 @@ pub enum TrialEvent {
         /// Full sentence.
         message: String,
     },
-    /// The loss became NaN or infinite. The trial stops here for good.
+    /// The loss, or what the network says, became NaN or infinite. The trial stops here for good.
     Diverged {
         /// Epoch, from 0.
         epoch: usize,
@@ -120,6 +120,9 @@ pub enum TrialEvent {
         step: usize,
         /// The loss.
         loss: String,
+        /// What else became NaN or infinite, where it was not the loss of that step: a full sentence.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        found: Option<String>,
     },
     /// The work failed.
     Failed {
@@ -151,6 +154,14 @@ impl TrialEvent {
     #[must_use]
     pub fn is_tick(&self) -> bool {
         matches!(self, Self::Step { .. } | Self::Evaluating { .. } | Self::Localizing { .. })
+    }
+
+    /// What became NaN or infinite, and where, of a trial that diverged.
+    #[must_use]
+    pub fn divergence(&self) -> Option<String> {
+        let Self::Diverged { epoch, step, loss, found } = self else { return None };
+        let of_a_step = || format!("the loss became {loss} in epoch {}, step {}", epoch + 1, step + 1);
+        Some(found.clone().unwrap_or_else(of_a_step))
     }
 }
 

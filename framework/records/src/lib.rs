@@ -18,6 +18,8 @@
 //! - [`lookup`]: [`find_trial`], a finished trial from what a user types; [`locate_trial`], any.
 //! - `digest`: [`RunStore::digest`], whether records are still what they were.
 //! - [`disk`]: [`Usage`], how much is below a folder, and since when.
+//! - [`finite`]: JSON without NaN and infinities: what every writer here checks.
+//! - [`sealed`]: cached values that are read back only if they are what was written.
 //! - [`task`]: [`WorkerTask`], what the orchestrator asks of a worker.
 //! - [`store`]: [`RunStore`], the run directory: locks, atomic writes, DONE markers.
 //!
@@ -29,6 +31,7 @@ mod digest;
 pub mod disk;
 pub mod environment;
 pub mod event;
+pub mod finite;
 pub mod id;
 pub mod later;
 pub mod lookup;
@@ -39,6 +42,7 @@ pub mod progress;
 pub mod provenance;
 pub mod prune;
 pub mod remove;
+pub mod sealed;
 pub mod store;
 pub mod task;
 pub mod trace;

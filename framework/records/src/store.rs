@@ -13,6 +13,7 @@
 //! A file appears whole or not at all: temporary name, fsync, rename, fsync of the directory. `DONE.json` is written
 //! last and carries the BLAKE3 of every artefact, so a trial without it is not done, whatever else lies there.
 
+use crate::finite::{self, Unwritable};
 use crate::prune::Asha;
 use crate::{GalleryItem, JournalEntry, MetricRow, PredictionRecord, StageId, TrialEvent, TrialId};
 use rustix::fs::{FlockOperation, flock};
@@ -47,6 +48,14 @@ pub enum StoreError {
         what: &'static str,
         /// The parser's answer.
         message: String,
+    },
+    /// What was to be written cannot be read back.
+    #[error("cannot write {}: {why}", path.display())]
+    Unwritable {
+        /// The file, which is left as it was.
+        path: PathBuf,
+        /// What in it cannot be written.
+        why: Unwritable,
     },
     /// Another process holds the run.
     #[error("{} is in use by another fovea run ({holder}). Wait for it to end, or give this run another directory with run.dir=DIR.", path.display())]
@@ -533,7 +542,7 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError
 }
 
 fn pretty<T: Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, StoreError> {
-    let mut text = serde_json::to_vec_pretty(value).map_err(|e| corrupt(path, 0, "value", &e))?;
+    let mut text = finite::to_vec_pretty(value).map_err(unwritable(path))?;
     text.push(b'\n');
     Ok(text)
 }
@@ -543,9 +552,9 @@ fn pretty<T: Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, StoreError> {
 /// # Errors
 /// When the file cannot be written.
 pub fn write_json_array<T: Serialize>(path: &Path, values: &[T]) -> Result<(), StoreError> {
-    let lines: Result<Vec<String>, _> = values.iter().map(serde_json::to_string).collect();
-    let lines = lines.map_err(|e| corrupt(path, 0, "value", &e))?;
-    write_atomic(path, format!("[\n{}\n]\n", lines.join(",\n")).as_bytes())
+    let lines: Result<Vec<Vec<u8>>, _> = values.iter().map(finite::to_vec).collect();
+    let lines = lines.map_err(unwritable(path))?;
+    write_atomic(path, &[b"[\n", lines.join(&b",\n"[..]).as_slice(), b"\n]\n"].concat())
 }
 
 /// Reads a JSON file.
@@ -581,7 +590,7 @@ pub fn append_lines<T: Serialize>(path: &Path, values: &[T]) -> Result<(), Store
 fn lines_of<T: Serialize>(path: &Path, values: &[T]) -> Result<Vec<u8>, StoreError> {
     let mut text = Vec::new();
     for value in values {
-        serde_json::to_writer(&mut text, value).map_err(|e| corrupt(path, 0, "value", &e))?;
+        text.extend(finite::to_vec(value).map_err(unwritable(path))?);
         text.push(b'\n');
     }
     Ok(text)
@@ -634,6 +643,10 @@ pub fn read_lines<T: DeserializeOwned>(path: &Path, what: &'static str) -> Resul
         values.push(serde_json::from_str(&line).map_err(|e| corrupt(path, number, what, &e))?);
     }
     Ok(values)
+}
+
+fn unwritable(path: &Path) -> impl FnOnce(Unwritable) -> StoreError {
+    move |why| StoreError::Unwritable { path: path.to_owned(), why }
 }
 
 fn corrupt(path: &Path, line: usize, what: &'static str, error: &serde_json::Error) -> StoreError {
@@ -710,6 +723,26 @@ mod tests {
         fs::write(&path, "{}\n").unwrap();
         let error = read_lines::<MetricRow>(&path, "metric row").unwrap_err().to_string();
         assert!(error.contains("metrics.jsonl:1: not a valid metric row"), "{error}");
+    }
+
+    #[test]
+    fn no_writer_takes_a_number_that_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        let good = MetricRow::new("test", "accuracy", 0.5, 2);
+        write_lines(&path, std::slice::from_ref(&good)).unwrap();
+        let bad = MetricRow { value: f64::NAN, ..good.clone() };
+        let refused = [
+            write_lines(&path, &[good.clone(), bad.clone()]),
+            append_lines(&path, &[good.clone(), bad.clone()]),
+            write_json(&path, &bad),
+            write_json_array(&path, std::slice::from_ref(&bad)),
+        ];
+        for error in refused {
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains("metrics.jsonl: value is NaN"), "{error}");
+        }
+        assert_eq!(read_lines::<MetricRow>(&path, "metric row").unwrap(), [good]);
     }
 
     #[test]

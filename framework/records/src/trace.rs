@@ -6,7 +6,7 @@
 //! forked from a shared warm-up begins with the lines of that stage. Equal trials have equal traces, however often they
 //! were interrupted: a trial that goes on from a checkpoint first forgets the steps that came after it.
 
-use crate::{RunStore, StoreError, TrialId, store};
+use crate::{RunStore, StoreError, TrialId, finite, store};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -76,8 +76,10 @@ impl TraceWriter {
     /// # Errors
     /// When the file cannot be written.
     pub fn add(&mut self, line: &TraceLine) -> Result<(), StoreError> {
-        let written = serde_json::to_writer(&mut self.file, line).map_err(std::io::Error::from);
-        written.and_then(|()| self.file.write_all(b"\n")).map_err(|e| failed("write", &self.path, e))
+        let text =
+            finite::to_vec(line).map_err(|why| StoreError::Unwritable { path: self.path.clone(), why })?;
+        let written = self.file.write_all(&text).and_then(|()| self.file.write_all(b"\n"));
+        written.map_err(|e| failed("write", &self.path, e))
     }
 
     /// Has everything on disk. A checkpoint may be saved then: whoever goes on from it finds all its steps.

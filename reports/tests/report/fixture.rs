@@ -123,7 +123,7 @@ fn record(store: &RunStore, trial: &PlannedTrial, place: usize, fate: Fate) {
         Fate::Done => TrialOutcome::Done,
         Fate::Diverged => {
             let message = "The loss became NaN at epoch 4, step 7.".to_owned();
-            say(&TrialEvent::Diverged { epoch: 4, step: 7, loss: "NaN".to_owned() });
+            say(&TrialEvent::Diverged { epoch: 4, step: 7, loss: "NaN".to_owned(), found: None });
             TrialOutcome::Diverged { message }
         }
         Fate::Failed => {

@@ -2,7 +2,8 @@
 
 use crate::EngineError;
 use fovea_api::{ImageView, Localization, Localizer, RgbImage};
-use fovea_records::store::{self, FileLock};
+use fovea_records::sealed;
+use fovea_records::store::{self, FileLock, StoreError};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
@@ -14,6 +15,10 @@ use std::path::{Path, PathBuf};
 pub struct BoxCache {
     path: PathBuf,
     known: HashMap<String, Option<Known>>,
+    /// What kept boxes from being written, until somebody asks.
+    problem: Option<StoreError>,
+    /// Whether boxes can no longer be written: they are kept in memory then.
+    full: bool,
     _lock: FileLock,
 }
 
@@ -23,6 +28,20 @@ struct Line {
     /// Hash of size and pixels.
     image: String,
     found: Option<Known>,
+    /// Of the other two, so that damage is noticed; lines of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sum: Option<String>,
+}
+
+impl Line {
+    fn new(image: &str, found: Option<Known>) -> Self {
+        let sum = Some(sealed::sum(&(image, &found)));
+        Self { image: image.to_owned(), found, sum }
+    }
+
+    fn is_sound(&self) -> bool {
+        self.sum.as_ref().is_none_or(|sum| *sum == sealed::sum(&(&self.image, &self.found)))
+    }
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -48,13 +67,19 @@ impl BoxCache {
             store::write_lines::<Line>(&path, &[])?;
             Ok::<_, EngineError>(Vec::new())
         })?;
-        Ok(Self { path, known: lines.into_iter().map(|l| (l.image, l.found)).collect(), _lock: lock })
+        let known = lines.into_iter().filter(Line::is_sound).map(|l| (l.image, l.found)).collect();
+        Ok(Self { path, known, problem: None, full: false, _lock: lock })
+    }
+
+    /// Why boxes are not kept any more, told once.
+    pub fn problem(&mut self) -> Option<StoreError> {
+        self.problem.take()
     }
 
     /// The localizer's answers; it is asked only about pictures that are new. Masks are not kept.
     ///
     /// # Errors
-    /// When the localizer fails or the file cannot be written.
+    /// When the localizer fails.
     pub fn localize(
         &mut self,
         localizer: &dyn Localizer,
@@ -72,9 +97,18 @@ impl BoxCache {
         let lines: Vec<Line> = new
             .into_iter()
             .zip(answers)
-            .map(|(image, found)| Line { image: image.clone(), found: found.as_ref().map(Known::of) })
+            .map(|(image, found)| {
+                let found = found.filter(Localization::is_finite);
+                Line::new(image, found.as_ref().map(Known::of))
+            })
             .collect();
-        store::append_lines(&self.path, &lines)?;
+        // A cache that is full or read-only costs time later, and not the boxes now.
+        if !self.full
+            && let Err(error) = store::append_lines(&self.path, &lines)
+        {
+            self.full = true;
+            self.problem = Some(error);
+        }
         self.known.extend(lines.into_iter().map(|line| (line.image, line.found)));
         Ok(hashes.iter().map(|hash| self.known[hash].as_ref().map(Known::localization)).collect())
     }
@@ -168,6 +202,20 @@ mod tests {
         std::fs::write(&path, "nonsense\n").unwrap();
         BoxCache::open(dir.path(), "a").unwrap().localize(&localizer, &views(&good)).unwrap();
         assert_eq!(localizer.0.load(Ordering::Relaxed), before + 4);
-        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 3);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 3);
+        // A digit of one box is another, which is still a box.
+        let before = localizer.0.load(Ordering::Relaxed);
+        std::fs::write(&path, text.replacen("0.1", "0.3", 1)).unwrap();
+        let found = BoxCache::open(dir.path(), "a").unwrap().localize(&localizer, &views(&good)).unwrap();
+        assert_eq!(localizer.0.load(Ordering::Relaxed), before + 1);
+        assert!(found.iter().flatten().all(|found| found.bbox.x1 == 0.1));
+        // Those of an earlier version have no sums.
+        let old: String =
+            text.lines().map(|line| line.split(",\"sum\"").next().unwrap().to_owned() + "}\n").collect();
+        std::fs::write(&path, old).unwrap();
+        let before = localizer.0.load(Ordering::Relaxed);
+        BoxCache::open(dir.path(), "a").unwrap().localize(&localizer, &views(&good)).unwrap();
+        assert_eq!(localizer.0.load(Ordering::Relaxed), before);
     }
 }

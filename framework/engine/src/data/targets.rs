@@ -3,10 +3,10 @@
 use super::boxes::BoxCache;
 use super::source::Source;
 use crate::{Emit, EngineError};
-use fovea_api::{BBox, ImageView, Localizer, Mask};
+use fovea_api::{BBox, ImageView, Localization, Localizer, Mask};
 use fovea_plan::PluginConfig;
-use fovea_records::store::{self, FileLock};
-use fovea_records::{MetricRow, TrialEvent};
+use fovea_records::store::FileLock;
+use fovea_records::{MetricRow, TrialEvent, sealed};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -73,7 +73,7 @@ impl Targets {
         let path = cache_dir.join("boxes").join(format!("{}.json", &name[..32]));
         let count = source.dataset().len(split).unwrap_or(0);
         let cached = || {
-            let cached = store::read_json::<Cached>(&path, "box cache").ok()?;
+            let cached = sealed::read::<Cached>(&path)?;
             let usable = !with_masks && cached.boxes.len() == count;
             usable.then(|| Self::new(&cached, None)).inspect(|_| {
                 tracing::debug!(split, count, path = %path.display(), "target boxes from the cache");
@@ -82,18 +82,29 @@ impl Targets {
         if let Some(targets) = cached() {
             return Ok(targets);
         }
-        let _lock = FileLock::acquire(&path.with_extension("lock"))?;
+        let not_kept = |error: &dyn std::fmt::Display| {
+            let message = format!("boxes of the localizer are computed anew in every trial: {error}");
+            emit(TrialEvent::Warning { message });
+        };
+        // A cache that cannot be written is none, and no reason not to train.
+        let lock = FileLock::acquire(&path.with_extension("lock")).inspect_err(|error| not_kept(error)).ok();
         if let Some(targets) = cached() {
             return Ok(targets);
         }
         let mut by_picture = match localizer.cache_key() {
-            Some(key) if !with_masks => Some(BoxCache::open(cache_dir, &key)?),
+            Some(key) if !with_masks && lock.is_some() => BoxCache::open(cache_dir, &key).ok(),
             _ => None,
         };
         tracing::debug!(split, count, with_masks, "target boxes are computed");
         let (fresh, masks) = find(source, split, count, localizer, by_picture.as_mut(), with_masks, emit)?;
-        if !with_masks {
-            store::write_json(&path, &fresh)?;
+        let problem = by_picture.as_mut().and_then(BoxCache::problem);
+        if let Some(error) = problem {
+            not_kept(&error);
+        } else if !with_masks
+            && lock.is_some()
+            && let Err(error) = sealed::write(&path, &fresh)
+        {
+            not_kept(&error);
         }
         Ok(Self::new(&fresh, masks))
     }
@@ -101,6 +112,30 @@ impl Targets {
     fn new(cached: &Cached, masks: Option<Vec<Option<Mask>>>) -> Self {
         let boxes = cached.boxes.iter().map(|b| b.map(|f| f.bbox.into())).collect();
         Self { boxes, masks, quality: cached.quality }
+    }
+
+    /// Pictures of the split.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.boxes.len()
+    }
+
+    /// Whether the split has no pictures.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.boxes.is_empty()
+    }
+
+    /// Pictures with a box that has an area.
+    #[must_use]
+    pub fn usable(&self) -> usize {
+        self.boxes.iter().flatten().filter(|bbox| bbox.area() > 0.0).count()
+    }
+
+    /// Pictures with a mask that has an object in it.
+    #[must_use]
+    pub fn pictures_with_object(&self) -> usize {
+        self.quality.count
     }
 
     /// Box of a picture, native pixels.
@@ -160,6 +195,8 @@ fn find(
             None => localizer.localize(&views)?,
         };
         for (found, sample) in found.into_iter().zip(&samples) {
+            // A localizer that computes with NaN must not hand it on into the loss.
+            let found = found.filter(Localization::is_finite);
             let [width, height] = [sample.image.width, sample.image.height];
             sizes.push([width, height]);
             truth.push(sample.mask.as_ref().and_then(Mask::tight_box));

@@ -33,9 +33,9 @@ impl Evaluator<'_> {
         let mut explained = (purpose == Purpose::Heatmaps).then(Explained::default);
         self.batches(split, &indices, |batch| {
             match &mut explained {
-                None => logits.extend(self.logits(batch.images)),
+                None => logits.extend(self.logits(batch.images)?),
                 Some(explained) => {
-                    let (rows, heatmaps) = self.heatmaps(batch.images);
+                    let (rows, heatmaps) = self.heatmaps(batch.images)?;
                     explained.add(&batch.samples, &heatmaps, self.config.input.size, self.extractor)?;
                     logits.extend(rows);
                 }

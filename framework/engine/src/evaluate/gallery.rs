@@ -7,7 +7,7 @@ use crate::EngineError;
 use crate::data::source::Source;
 use crate::data::transform::Transform;
 use crate::train::argmax;
-use fovea_api::{HeatmapView, ImageView, Key, Localizer, Mask};
+use fovea_api::{HeatmapView, ImageView, Key, Localization, Localizer, Mask};
 use fovea_records::{GalleryItem, store};
 use image::{ExtendedColorType, ImageEncoder as _, codecs::png::PngEncoder};
 use rayon::prelude::*;
@@ -55,7 +55,7 @@ impl Evaluator<'_> {
         (first, dir): (usize, &Path),
     ) -> Result<Vec<GalleryItem>, EngineError> {
         let size = self.config.input.size;
-        let (logits, heatmaps) = self.heatmaps(batch.images);
+        let (logits, heatmaps) = self.heatmaps(batch.images)?;
         let views: Vec<_> = heatmaps
             .chunks_exact(size * size)
             .map(|values| HeatmapView { height: size, width: size, values })
@@ -98,7 +98,7 @@ impl Evaluator<'_> {
         let sample = self.source.sample(split, index)?;
         let id = self.source.meta(split, index).id;
         let view = ImageView { id: &id, split, index, image: &sample.image, mask: sample.mask.as_ref() };
-        let found = localizer.localize(&[view])?.pop().flatten();
+        let found = localizer.localize(&[view])?.pop().flatten().filter(Localization::is_finite);
         let squash = Transform::squash(sample.image.width, sample.image.height, self.config.input.size);
         Ok(found.and_then(|f| squash.bbox(&f.bbox, 0.0)).map(|b| b.to_array()))
     }

@@ -101,18 +101,38 @@ impl Evaluator<'_> {
     }
 
     /// Logits of a batch, a row a picture.
-    pub(super) fn logits(&self, images: Vec<f32>) -> Vec<Vec<f32>> {
+    ///
+    /// # Errors
+    /// [`EngineError::NotFinite`] when one is NaN or infinite: every class would be as good as any other.
+    pub(super) fn logits(&self, images: Vec<f32>) -> Result<Vec<Vec<f32>>, EngineError> {
         let logits = self.model.forward(self.tensor(images), Mode::Eval).logits;
         let classes = logits.dims()[1];
-        objective::host_floats(&logits).chunks_exact(classes).map(<[f32]>::to_vec).collect()
+        let values = objective::host_floats(&logits);
+        all_finite("logits", &values)?;
+        Ok(values.chunks_exact(classes).map(<[f32]>::to_vec).collect())
     }
 
     /// Logits and heatmaps of the predicted classes, upsampled and normalised by their maxima, `[N, size * size]`.
-    pub(super) fn heatmaps(&self, images: Vec<f32>) -> (Vec<Vec<f32>>, Vec<f32>) {
+    ///
+    /// # Errors
+    /// As those of [`Self::logits`].
+    pub(super) fn heatmaps(&self, images: Vec<f32>) -> Result<(Vec<Vec<f32>>, Vec<f32>), EngineError> {
         let size = self.config.input.size;
         let pass = PredictedCams::new(self.model, self.tensor(images));
         let heatmaps = objective::host_floats(&pass.heatmaps((size, size)));
-        (pass.logits, heatmaps)
+        pass.logits.iter().try_for_each(|row| all_finite("logits", row))?;
+        all_finite("heatmaps", &heatmaps)?;
+        Ok((pass.logits, heatmaps))
+    }
+}
+
+/// Refuses numbers that are none.
+fn all_finite(what: &str, values: &[f32]) -> Result<(), EngineError> {
+    match values.iter().find(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(value) => Err(EngineError::NotFinite(format!(
+            "{what} of the network are {value}: training has made its weights too large"
+        ))),
     }
 }
 

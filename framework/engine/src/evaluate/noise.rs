@@ -112,7 +112,7 @@ impl Evaluator<'_> {
         let batch_size = self.config.evaluation.batch_size;
         let mut batches = NoisyBatches::new(&load, indices, conditions, batch_size);
         let consume = |NoisyBatch { images, items, done }: NoisyBatch| {
-            for (row, (place, condition)) in self.logits(images).iter().zip(items) {
+            for (row, (place, condition)) in self.logits(images)?.iter().zip(items) {
                 predicted[condition][place] = Some(argmax(row));
             }
             self.progress(&what, done, total);

@@ -41,7 +41,7 @@ impl Evaluator<'_> {
                     continue;
                 }
                 let images = cut.iter().flat_map(|(_, image)| image.iter().copied()).collect();
-                for (row, (index, _)) in self.logits(images).iter().zip(&cut) {
+                for (row, (index, _)) in self.logits(images)?.iter().zip(&cut) {
                     *all += 1;
                     *right += usize::from(argmax(row) == self.source.meta(split, *index).label);
                 }
