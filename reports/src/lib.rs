@@ -16,6 +16,7 @@ mod answer;
 mod build;
 mod compare;
 mod config;
+mod coverage;
 mod error;
 mod figures;
 mod format;

@@ -1,5 +1,6 @@
 //! The results table, for the terminal and for the page. The main type is [`ResultsTable`].
 
+use crate::coverage::{self, Coverage};
 use crate::format;
 use crate::measures::{Measure, MeasureKind};
 use crate::run::{GROUP, Run, SMOKE, Status};
@@ -51,6 +52,10 @@ impl ResultsTable {
             headings.push([GROUP.to_owned(), String::new()]);
         }
         headings.extend(measures.iter().map(|m| m.heading.clone()));
+        let coverage = Coverage::of(run);
+        if coverage.is_some() {
+            headings.push(coverage::HEADING.map(str::to_owned));
+        }
         headings.push(["seeds".to_owned(), String::new()]);
         if incomplete {
             headings.push(["not".to_owned(), "measured".to_owned()]);
@@ -64,6 +69,9 @@ impl ResultsTable {
             for (measure, best) in measures.iter().zip(&best) {
                 let text = measure.stats[place].map_or("-".to_owned(), |s| format::mean_sd(measure.unit, &s));
                 cells.push(Cell { text, best: best.contains(&place) });
+            }
+            if let Some(coverage) = &coverage {
+                cells.push(Cell::plain(coverage.text(place).unwrap_or_else(|| "-".to_owned())));
             }
             cells.push(Cell::plain(run.count_in(place, Status::Done).to_string()));
             if incomplete {

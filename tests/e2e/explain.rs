@@ -148,7 +148,9 @@ fn a_head_of_another_number_of_classes_is_told() {
     folder(&workspace);
     let settings = "layers=[1,1,1,1], widths=[8,12,16,24], stem_width=8";
     let model = format!("model={{name=\"resnet18\", {settings}, weights={weights:?}}}");
-    let ran = workspace.fovea(&["run", "folder.toml", "axes.loss=[\"none\",\"ria\"]", &model]).ok();
+    let ran = workspace
+        .fovea(&["run", "folder.toml", "axes.loss=[\"none\",\"ria\"]", &model, "localizer=full-image"])
+        .ok();
     assert_eq!(ran.stderr.matches("the weights have 10 classes, not 2").count(), 1, "{}", ran.stderr);
     let stages = std::fs::read_dir(workspace.path().join("runs/folder/stages")).unwrap();
     let events: String =

@@ -224,7 +224,7 @@ pub(crate) fn tensors(tensors: &Tensors) -> Vec<u8> {
     safetensors::serialize(views, None).unwrap()
 }
 
-/// A folder data set of two classes with two pictures each in train and test; no masks.
+/// A folder data set of two classes with two pictures each in train and test; no masks, so no loss that asks for them.
 pub(crate) fn folder(workspace: &Workspace) {
     for split in ["train", "test"] {
         for (class, color) in [("cat", 200), ("dog", 50)] {
@@ -236,6 +236,6 @@ pub(crate) fn folder(workspace: &Workspace) {
     let rest = SMALL.split_once("[input]").unwrap().1;
     workspace.write(
         "folder.toml",
-        format!("name = \"folder\"\ndevice = \"cpu\"\n[dataset]\nname = \"folder\"\nroot = \"data\"\n[input]{rest}"),
+        format!("name = \"folder\"\ndevice = \"cpu\"\n[dataset]\nname = \"folder\"\nroot = \"data\"\n[loss]\nname = \"none\"\n[input]{rest}"),
     );
 }

@@ -13,7 +13,7 @@ fn mask(workspace: &Workspace, split: &str, name: &str, value: u8) {
 fn a_loss_without_any_target_fails_before_training_and_others_go_on() {
     let workspace = Workspace::new();
     folder(&workspace);
-    let args = ["run", "folder.toml", "loss=none,ria,energy", "input.size=32"];
+    let args = ["run", "folder.toml", "loss=none,ria,energy"];
     let said = [
         "2 of 3 trials failed",
         "loss `ria` asks for target boxes, and localizer `ground-truth` finds none in any of the 4 training pictures",
@@ -60,6 +60,10 @@ fn few_targets_are_warned_of_on_the_terminal_in_the_record_and_in_the_report() {
     );
     let page = fs::read_to_string(run.report_dir().join("index.html")).unwrap();
     assert!(page.contains("finds a box in 1 of 4 training pictures only"));
+    // The share stands beside the numbers: one picture of four.
+    for text in ["explained", "25.0"] {
+        assert!(ran.stdout.contains(text) && page.contains(text), "{text:?} is not in:\n{}", ran.stdout);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::Links;
 use crate::answer::Tests;
+use crate::coverage::{self, Coverage};
 use crate::format::{difference, mean_sd, minus, p_value};
 use crate::measures::{Measure, MeasureKind};
 use crate::run::{GROUP, Run, Status, Variant};
@@ -127,6 +128,11 @@ impl Leaderboard {
             doc: doc(measure),
             number: true,
         }));
+        let coverage = Coverage::of(run);
+        if coverage.is_some() {
+            let [first, second] = coverage::HEADING;
+            columns.push(Column { number: true, ..text(first, second, coverage::DOC) });
+        }
         columns.push(Column { number: true, ..text("seeds", "", "Trials that are done.") });
         if incomplete {
             columns.push(text("not", "measured", "What became of the other trials."));
@@ -151,6 +157,10 @@ impl Leaderboard {
                     compared: !run.smoke && run.variants.len() > 1,
                     delta: Delta::new(run, tests, measures, m, place),
                 });
+            }
+            if let Some(coverage) = &coverage {
+                let text = coverage.text(place).unwrap_or_else(|| "–".to_owned());
+                cells.push(Cell { text, sort: coverage.share(place), ..Cell::default() });
             }
             let done = run.count_in(place, Status::Done);
             cells.push(Cell { text: done.to_string(), sort: Some(done as f64), ..Cell::default() });
