@@ -1,43 +1,63 @@
 //! Bytes to pictures and masks, strictly. The main functions are [`picture`] and [`mask`].
 //!
-//! Picture modes are turned into 8-bit RGB: grey is repeated, 16 bits are rounded, alpha is dropped, CMYK is
-//! converted. EXIF orientation is ignored, because masks follow the stored pixels.
+//! A file is JPEG or PNG by its content, whatever its name says; anything else, a file cut short, and one that claims more
+//! than 512 MiB of pixels is an error that names it. EXIF orientation is ignored, because masks follow the stored pixels.
+//!
+//! Pictures are turned into 8-bit RGB: grey is repeated, 16 bits are rounded, alpha is dropped, palettes are looked up, CMYK
+//! is converted. Masks are read for what they are:
+//!
+//! | a mask that is | is read | refused |
+//! |---|---|---|
+//! | black and white, with or without levels between | at one half, in JPEG as in PNG | |
+//! | 0 and 1, of any depth | 1 is the object | |
+//! | class or instance numbers in grey, all below one half | 0 is the background, any other number an object | without a 0; over 32 different numbers; in data sets with soft masks |
+//! | class numbers with 255 for void | as above, void counts as background | where 255 covers much more than the numbers |
+//! | grey with levels, in data sets with soft masks | at one half; one that nowhere reaches it is empty | PNG: 2 to 25 at the brightest |
+//! | a palette of greys | by its grey levels, as above | |
+//! | a palette of colours (Pascal VOC) | by index: 0 is the background, 255 void, any other an object | where 0 is drawn in a colour, or another index in black |
+//! | colours on black | what is not black is the object, VOC's void colour is background | without black; with white as well; many colours |
+//! | anything with an alpha channel that varies | by alpha alone | where alpha and colours disagree |
+//!
+//! [`Mask`] knows object and background only, so void pixels, which are neither, count as background. An alpha channel that
+//! is the same everywhere says nothing and is ignored. `fovea data check` shows how much of the pictures is object: masks
+//! that are inverted, or whose 0 is a class, are seen there.
 
+use crate::files;
+pub(crate) use crate::mask::MaskLevels;
+use crate::mask::{self, Pixels};
 use fovea_api::{DataError, Mask, RgbImage};
-use image::{DynamicImage, ImageFormat, ImageReader};
+use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader};
 use std::io::Cursor;
 use std::path::Path;
 
-/// What the grey levels of a data set's masks say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MaskLevels {
-    /// Masks are black and white. One that is grey at its brightest was written by another convention (0 and 1, class
-    /// numbers), and would silently be empty: it is refused.
-    Binary,
-    /// Grey is a degree of belonging (JPEG, several annotators), and one half decides. A mask that nowhere reaches it
-    /// is empty, whether a faint annotation or JPEG's ringing around nothing made it grey: no level is a mistake.
-    Soft,
-}
+/// Most that a decoded file may take. 512 MiB are 178 megapixels; what claims more is damaged, or an attack.
+pub(crate) const LARGEST: usize = 512 << 20;
 
 /// Decodes a picture file to 8-bit RGB: JPEG or PNG, whatever its extension says.
 ///
 /// # Errors
 /// When it cannot be read, or is something else or cut short.
 pub fn picture(path: &Path) -> Result<RgbImage, DataError> {
-    let image = decode(path)?.into_rgb8();
+    let (bytes, format) = bytes(path)?;
+    let image = decode(&bytes, format).map_err(|message| error(path, message))?.into_rgb8();
     let (width, height) = (image.width() as usize, image.height() as usize);
     Ok(RgbImage { width, height, pixels: image.into_raw() })
 }
 
-/// Decodes the mask of a picture and binarises it at one half.
+/// Decodes the mask of a picture: 255 on the object, 0 elsewhere.
 pub(crate) fn mask(
     path: &Path,
     levels: MaskLevels,
     picture_path: &Path,
     picture: &RgbImage,
 ) -> Result<Mask, DataError> {
-    let image = decode(path)?.into_luma8();
-    let (width, height) = (image.width() as usize, image.height() as usize);
+    let (bytes, format) = bytes(path)?;
+    let pixels = match format {
+        ImageFormat::Png => Pixels::of_png(&bytes),
+        _ => decode(&bytes, format).map(Pixels::of_jpeg),
+    };
+    let pixels = pixels.map_err(|message| error(path, message))?;
+    let (width, height) = (pixels.width, pixels.height);
     if (width, height) != (picture.width, picture.height) {
         let message = format!(
             "the mask is {width} x {height} pixels, but its picture {} is {} x {}; they must be equal",
@@ -47,38 +67,54 @@ pub(crate) fn mask(
         );
         return Err(error(path, message));
     }
-    let mut pixels = image.into_raw();
-    let brightest = pixels.iter().copied().max().unwrap_or(0);
-    if levels == MaskLevels::Binary && (1..128).contains(&brightest) {
-        let message = format!(
-            "the mask's brightest pixel is {brightest} of 255, so all of it would count as background; masks \
-             are white (255) on the object and black (0) outside"
-        );
-        return Err(error(path, message));
-    }
-    for value in &mut pixels {
-        *value = if *value >= 128 { 255 } else { 0 };
-    }
+    let object = mask::object(&pixels, levels).map_err(|message| error(path, message))?;
+    let pixels = object.into_iter().map(|object| if object { 255 } else { 0 }).collect();
     Ok(Mask { width, height, pixels })
 }
 
-fn decode(path: &Path) -> Result<DynamicImage, DataError> {
-    let bytes = std::fs::read(path).map_err(|e| unreadable(path, &e))?;
+/// What a file holds, and of which of the two formats it is.
+fn bytes(path: &Path) -> Result<(Vec<u8>, ImageFormat), DataError> {
+    let bytes = files::read(path).map_err(|e| unreadable(path, &e))?;
     if bytes.is_empty() {
         return Err(error(path, "the file is empty (0 bytes)"));
     }
-    let reader =
-        ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(|e| unreadable(path, &e))?;
-    // The decoder fills what is missing from a JPEG with grey, silently.
-    if reader.format() == Some(ImageFormat::Jpeg) && !jpeg_ends(&bytes) {
-        return Err(error(path, format!("the JPEG is truncated: {} bytes and no end marker", bytes.len())));
+    let format = match image::guess_format(&bytes) {
+        // The decoder fills what is missing from a JPEG with grey, silently.
+        Ok(ImageFormat::Jpeg) if !jpeg_ends(&bytes) => {
+            return Err(error(
+                path,
+                format!("the JPEG is truncated: {} bytes and no end marker", bytes.len()),
+            ));
+        }
+        Ok(ImageFormat::Png)
+            if let Some([width, height]) = png_size(&bytes)
+                && u64::from(width) * u64::from(height) > LARGEST as u64 =>
+        {
+            return Err(error(path, too_large(width, height)));
+        }
+        Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png)) => format,
+        Ok(other) => return Err(error(path, format!("the file is {other:?}, neither JPEG nor PNG"))),
+        Err(_) => return Err(error(path, "the file is neither JPEG nor PNG")),
+    };
+    Ok((bytes, format))
+}
+
+fn decode(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, String> {
+    let failed = |e: image::ImageError| format!("cannot be decoded: {e}");
+    let decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(failed)?;
+    let (width, height) = decoder.dimensions();
+    if decoder.total_bytes() > LARGEST as u64 {
+        return Err(too_large(width, height));
     }
-    match reader.format() {
-        Some(ImageFormat::Jpeg | ImageFormat::Png) => {}
-        Some(other) => return Err(error(path, format!("the file is {other:?}, neither JPEG nor PNG"))),
-        None => return Err(error(path, "the file is neither JPEG nor PNG")),
-    }
-    reader.decode().map_err(|e| error(path, format!("cannot be decoded: {e}")))
+    DynamicImage::from_decoder(decoder).map_err(failed)
+}
+
+/// Why a file is not decoded that claims so many pixels.
+pub(crate) fn too_large(width: u32, height: u32) -> String {
+    let limit = LARGEST >> 20;
+    format!(
+        "it claims {width} x {height} pixels, over {limit} MiB when decoded; make it smaller, if that is true"
+    )
 }
 
 /// A file whose bytes cannot be had.
@@ -88,6 +124,12 @@ pub(crate) fn unreadable(path: &Path, why: &std::io::Error) -> DataError {
 
 fn error(path: &Path, message: impl Into<String>) -> DataError {
     DataError { path: path.to_owned(), message: message.into() }
+}
+
+/// Width and height by a PNG's header.
+fn png_size(bytes: &[u8]) -> Option<[u32; 2]> {
+    let side = |at: usize| Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
+    Some([side(16)?, side(20)?])
 }
 
 /// Whether the scan of a JPEG is followed by an end marker. Entropy-coded data never hold one: there, `FF` is

@@ -3,7 +3,9 @@
 use fovea_api::ConfigIssue;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::fs::Metadata;
 use std::io;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 const PICTURES: [&str; 3] = ["jpg", "jpeg", "png"];
@@ -56,6 +58,30 @@ impl Directory {
 /// When the folder cannot be listed.
 pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(Directory::of(folder)?.files.into_values().filter(|file| is_picture(file)).collect())
+}
+
+/// Most that a file may have: of these kinds, none that is whole has more.
+const LARGEST: u64 = 1 << 30;
+
+/// What a file holds. Anything else that a path may lead to is not opened: a pipe would be waited for, for ever.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    regular(path)?;
+    std::fs::read(path)
+}
+
+/// Makes sure that a path leads to a file of a size that one can read.
+pub(crate) fn regular(path: &Path) -> io::Result<Metadata> {
+    let found = std::fs::metadata(path)?;
+    let kind = found.file_type();
+    let what = match () {
+        () if kind.is_file() && found.len() <= LARGEST => return Ok(found),
+        () if kind.is_file() => return Err(io::Error::other(format!("it has {} bytes", found.len()))),
+        () if kind.is_dir() => "a folder",
+        () if kind.is_fifo() => "a pipe",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
+    };
+    Err(io::Error::other(format!("it is {what}, not a file")))
 }
 
 /// A configured path; a relative one starts at `base_dir`.

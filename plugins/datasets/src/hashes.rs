@@ -7,6 +7,7 @@
 //! One cache file per data set's root, in `$FOVEA_CACHE_HOME/hashes`, else `$XDG_CACHE_HOME/fovea/hashes`, else
 //! `~/.cache/fovea/hashes`. It may be deleted at any time; one that is damaged or cannot be written costs time only.
 
+use crate::files;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -80,7 +81,7 @@ impl Cache {
 
     /// The hash of a file, with its stamp if it was read now and is to be remembered.
     fn hash(&self, path: &Path) -> io::Result<(blake3::Hash, Option<Stamp>)> {
-        let found = std::fs::metadata(path)?;
+        let found = files::regular(path)?;
         let stamp =
             Stamp { len: found.len(), modified: (found.mtime(), found.mtime_nsec()), inode: found.ino() };
         let known = self.known.get(path).filter(|known| known.stamp == stamp);

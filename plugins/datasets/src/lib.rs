@@ -6,6 +6,7 @@ mod files;
 pub mod folder;
 mod hashes;
 mod listing;
+mod mask;
 pub mod rival10;
 pub mod scenes;
 pub mod waterbirds;

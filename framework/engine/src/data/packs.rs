@@ -15,8 +15,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Version of the folder; what the files hold has one of its own.
-const VERSION: u32 = 1;
+/// Version of the folder, which counts how files are decoded, too; what the files hold has one of its own. 2: masks are
+/// read by index, by alpha, and as 0 and 1.
+const VERSION: u32 = 2;
 /// Pictures a file.
 const SHARD: usize = 512;
 /// Pictures that are decoded at a time, so that a file never is in memory as a whole.

@@ -133,8 +133,8 @@ fn bad_files_are_named_or_skipped() {
     fs::write(root.join("train/cat/torn.png"), &png[..png.len() - 20]).unwrap();
     put(root, "train/cat/wide.png", solid([5, 5, 5]));
     put(root, "train-masks/cat/wide.png", GrayImage::new(8, 8));
-    put(root, "train/cat/zero_one.png", solid([5, 5, 5]));
-    put(root, "train-masks/cat/zero_one.png", GrayImage::from_pixel(16, 12, Luma([1])));
+    put(root, "train/cat/faint.png", solid([5, 5, 5]));
+    put(root, "train-masks/cat/faint.png", GrayImage::from_pixel(16, 12, Luma([9])));
 
     let source = open(root, false).unwrap();
     let message = |name: &str| {
@@ -150,14 +150,14 @@ fn bad_files_are_named_or_skipped() {
     let wide = message("wide.png");
     assert!(wide.contains("train-masks/cat/wide.png") && wide.contains("train/cat/wide.png"), "{wide}");
     assert!(wide.contains("8 x 8") && wide.contains("16 x 12"), "{wide}");
-    assert!(message("zero_one.png").contains("brightest pixel is 1"));
+    assert!(message("faint.png").contains("brightest pixel is 9"));
 
     let source = open(root, true).unwrap();
     assert_eq!(source.len("train"), Some(3));
     assert!((0..3).all(|i| source.load("train", i).is_ok()));
     let warnings = source.warnings().join("\n");
     assert!(warnings.contains("6 of 9 pictures of `train` were skipped"), "{warnings}");
-    for name in ["empty.jpg", "half.jpg", "text.jpg", "torn.png", "wide.png", "zero_one.png"] {
+    for name in ["empty.jpg", "half.jpg", "text.jpg", "torn.png", "wide.png", "faint.png"] {
         assert!(warnings.contains(name), "{name} in {warnings}");
     }
 }

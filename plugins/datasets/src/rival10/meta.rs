@@ -1,5 +1,6 @@
 //! From a picture's wnid to its class. The main type is [`Meta`].
 
+use crate::files;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -56,7 +57,7 @@ impl Meta {
 }
 
 fn table<T: DeserializeOwned>(path: &Path, example: &str) -> Result<T, String> {
-    let bytes = std::fs::read(path)
+    let bytes = files::read(path)
         .map_err(|e| format!("{} cannot be read: {e}; expected {example}", path.display()))?;
     serde_json::from_slice(&bytes)
         .map_err(|e| format!("{} cannot be used: {e}; expected {example}", path.display()))

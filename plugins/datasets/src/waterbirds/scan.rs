@@ -1,7 +1,7 @@
 //! Lists what `metadata.csv` names, without decoding it. The main function is [`scan`].
 
 use crate::decode::MaskLevels;
-use crate::files::list;
+use crate::files::{self, list};
 use crate::listing::{Entry, Listing, Split};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -25,10 +25,9 @@ struct Columns {
 pub(super) fn scan(root: &Path, masks: Option<PathBuf>) -> Result<Listing, String> {
     let table = root.join("metadata.csv");
     let at = |message: String| format!("{}: {message}", table.display());
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_path(&table)
+    let text = files::read(&table)
         .map_err(|e| at(format!("cannot be read: {e}; expected a table of the pictures")))?;
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_slice());
     let columns = reader.headers().map_err(|e| at(e.to_string())).and_then(|h| Columns::of(h).map_err(at))?;
     let mut splits = SPLITS.map(|name| Split { name: name.to_owned(), entries: Vec::new() });
     let mut seen = BTreeSet::new();
