@@ -7,10 +7,11 @@ use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
+use unicode_normalization::UnicodeNormalization as _;
 
 const PICTURES: [&str; 3] = ["jpg", "jpeg", "png"];
 
-/// What a folder holds, sorted by name; hidden things are left out.
+/// What a folder holds, sorted by name; hidden things are left out, AppleDouble files (`._name.jpg`) among them.
 #[derive(Default)]
 pub(crate) struct Directory {
     pub(crate) folders: BTreeMap<String, PathBuf>,
@@ -27,11 +28,16 @@ impl Directory {
         let mut found = Self::default();
         for entry in std::fs::read_dir(path)? {
             let entry = entry?;
-            let name = entry.file_name().into_string().map_err(|name| {
-                io::Error::other(format!("the name {} is not UTF-8", PathBuf::from(name).display()))
-            })?;
-            if name.starts_with('.') {
+            let name = entry.file_name();
+            if name.as_encoded_bytes().starts_with(b".") {
                 continue;
+            }
+            let name = name.into_string().map_err(|name| {
+                io::Error::other(format!("the name {name:?} is not UTF-8; rename or remove it"))
+            })?;
+            if name.contains(char::is_control) {
+                let message = format!("the name {name:?} has control characters; rename or remove it");
+                return Err(io::Error::other(message));
             }
             // Follows links, so that a data set may be assembled from them; a dangling link counts as a file, and
             // fails as a picture.
@@ -43,12 +49,6 @@ impl Directory {
             };
         }
         Ok(found)
-    }
-
-    /// The files that have one of these extensions, by the stem of their names.
-    pub(crate) fn by_stem(self, extensions: &[&str]) -> BTreeMap<String, PathBuf> {
-        let files = self.files.into_values().filter(|f| extensions.contains(&extension(f).as_str()));
-        files.filter_map(|f| Some((stem(&f)?, f))).collect()
     }
 }
 
@@ -117,6 +117,23 @@ pub(crate) fn is_picture(path: &Path) -> bool {
 
 pub(crate) fn stem(path: &Path) -> Option<String> {
     path.file_stem().and_then(OsStr::to_str).map(str::to_owned)
+}
+
+/// A name in Unicode's composed form. macOS writes an accent apart from its letter, others do not.
+pub(crate) fn nfc(name: &str) -> String {
+    name.nfc().collect()
+}
+
+/// A count with its noun.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// The first few of many, for a message.
+pub(crate) fn few<S: AsRef<str>>(names: &[S]) -> String {
+    let shown: Vec<&str> = names.iter().take(5).map(AsRef::as_ref).collect();
+    let more = if names.len() > 5 { format!(" and {} more", names.len() - 5) } else { String::new() };
+    format!("{}{more}", shown.join(", "))
 }
 
 /// Names for a message, at most a dozen.

@@ -9,6 +9,7 @@ mod listing;
 mod mask;
 pub mod rival10;
 pub mod scenes;
+mod tree;
 pub mod waterbirds;
 
 pub use decode::picture as decode_picture;

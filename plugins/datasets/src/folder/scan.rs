@@ -1,38 +1,24 @@
 //! Lists the files of a folder data set without decoding them. The main function is [`scan`].
 
+use super::layout::{Folders, Place};
+use super::masks::{Masks, SUFFIXES};
 use crate::decode::MaskLevels;
-use crate::files::{Directory, is_picture, list, relative, stem};
+use crate::files::{Directory, count, few, is_picture, list, nfc, relative};
 use crate::listing::{Entry, Listing, Split};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-const MASKS: &str = "-masks";
+use crate::tree::{Leaf, Tree, Way, is_junk};
+use std::collections::BTreeSet;
+use std::path::Path;
 
 /// Lists `root`. The error says what was expected and what was found.
 pub(super) fn scan(root: &Path) -> Result<Listing, String> {
-    let folders = Directory::of(root)?.folders;
-    let mut names: Vec<&String> = folders.keys().filter(|n| !n.ends_with(MASKS)).collect();
-    names.sort_by_key(|n| (["train", "val", "test"].iter().position(|s| s == n).unwrap_or(3), n.as_str()));
-    if names.first().is_none_or(|n| *n != "train") {
-        return Err(format!(
-            "{} has no folder `train`; expected train/CLASS/NAME.jpg or .png; it holds {}",
-            root.display(),
-            list(folders.keys(), "no folders")
-        ));
-    }
-    let mut warnings = Vec::new();
-    for name in folders.keys().filter_map(|n| n.strip_suffix(MASKS)) {
-        if !folders.contains_key(name) {
-            warnings.push(format!("{}{MASKS} has no split `{name}` beside it", root.join(name).display()));
-        }
-    }
-    let classes: Vec<String> = Directory::of(&folders["train"])?.folders.into_keys().collect();
+    let Folders { classes, splits: places, mut warnings } = Folders::of(root)?;
     let mut splits = Vec::new();
-    for name in names {
-        let masks = folders.get(&format!("{name}{MASKS}"));
-        let found = split(root, name, masks.map(PathBuf::as_path), &classes, &mut warnings)?;
-        if masks.is_some() {
+    for place in places {
+        let mut masks = place.masks.as_deref().map(Masks::of).transpose()?;
+        let found = split(root, &place, masks.as_mut(), &classes, &mut warnings)?;
+        if let Some(masks) = masks {
             warnings.extend(found.without_masks());
+            warnings.extend(masks.warnings());
         }
         splits.push(found);
     }
@@ -48,16 +34,27 @@ pub(super) fn scan(root: &Path) -> Result<Listing, String> {
     })
 }
 
+/// What is said of a split once.
+#[derive(Default)]
+struct Oddities {
+    foreign: Vec<String>,
+    others: Vec<String>,
+    left_out: Vec<String>,
+    nested: Vec<String>,
+    doubles: Vec<String>,
+    twins: Vec<String>,
+}
+
 /// Lists one split.
 fn split(
     root: &Path,
-    name: &str,
-    masks: Option<&Path>,
+    place: &Place,
+    mut masks: Option<&mut Masks>,
     classes: &[String],
     warnings: &mut Vec<String>,
 ) -> Result<Split, String> {
-    let path = root.join(name);
-    let found = Directory::of(&path)?;
+    let path = &place.pictures;
+    let found = Directory::of(path)?;
     if found.folders.is_empty() {
         return Err(format!(
             "{} has no class folders; expected CLASS/NAME.jpg or .png in it",
@@ -68,38 +65,108 @@ fn split(
     if loose > 0 {
         warnings.push(format!("{} holds {loose} pictures outside class folders; ignored", path.display()));
     }
-    let mut entries = Vec::new();
-    let mut unknown = 0;
+    let way = Way::default().enter(root)?.unwrap_or_default().enter(path)?;
+    let way = way.ok_or_else(|| format!("{} is a link to the folder that it lies in", path.display()))?;
+    let (mut entries, mut odd) = (Vec::new(), Oddities::default());
     for (class, folder) in &found.folders {
-        let Some(label) = classes.iter().position(|c| c == class) else {
+        if is_junk(class) {
+            odd.left_out.push(format!("{} (a system made it)", folder.display()));
+            continue;
+        }
+        let class = nfc(class);
+        let Some(label) = classes.iter().position(|c| *c == class) else {
             return Err(format!(
                 "{} is not a class of the train split, whose classes are {}",
                 folder.display(),
                 list(classes.iter(), "none")
             ));
         };
-        let masks = match masks.map(|m| m.join(class)) {
-            Some(folder) if folder.is_dir() => Directory::of(&folder)?.by_stem(&["png"]),
-            _ => BTreeMap::new(),
-        };
-        let before = entries.len();
-        for picture in Directory::of(folder)?.files.into_values() {
-            if !is_picture(&picture) {
-                unknown += 1;
-                continue;
-            }
-            let mask = stem(&picture).and_then(|s| masks.get(&s).cloned());
-            entries.push(Entry { id: relative(root, &picture), label, group: None, picture, mask });
-        }
-        if entries.len() == before {
+        let tree = Tree::of(folder, &way)?;
+        if tree.pictures.is_empty() {
             return Err(format!(
                 "{} holds no pictures (.jpg, .jpeg, .png); add some, or remove the folder",
                 folder.display()
             ));
         }
+        odd.look_at(&class, folder, &tree)?;
+        for leaf in tree.pictures {
+            let mask = masks.as_mut().and_then(|masks| masks.of_picture(&class, &leaf));
+            entries.push(Entry {
+                id: relative(root, &leaf.path),
+                label,
+                group: None,
+                picture: leaf.path,
+                mask,
+            });
+        }
     }
-    if unknown > 0 {
-        warnings.push(format!("{} holds {unknown} files that are no pictures; ignored", path.display()));
+    warnings.extend(odd.sentences(path, entries.len()));
+    Ok(Split { name: place.name.clone(), entries })
+}
+
+impl Oddities {
+    /// Notes what is odd about a class. The error is about masks in the place of pictures.
+    fn look_at(&mut self, class: &str, folder: &Path, tree: &Tree) -> Result<(), String> {
+        let inner = |file: &String| format!("{class}/{file}");
+        self.foreign.extend(tree.foreign.iter().map(inner));
+        self.others.extend(tree.others.iter().map(inner));
+        self.left_out.extend(tree.left_out.iter().cloned());
+        let name = |leaf: &Leaf| format!("{class}/{}", relative(folder, &leaf.path));
+        self.nested.extend(tree.pictures.iter().filter(|leaf| leaf.is_nested).map(name));
+        let mut keys = BTreeSet::new();
+        for leaf in &tree.pictures {
+            if !keys.insert(nfc(&leaf.key)) {
+                self.doubles.push(name(leaf));
+            }
+        }
+        let is_twin = |leaf: &&Leaf| {
+            let key = nfc(&leaf.key);
+            SUFFIXES.iter().filter_map(|end| key.strip_suffix(end)).any(|base| keys.contains(base))
+        };
+        let twins: Vec<String> = tree.pictures.iter().filter(is_twin).map(name).collect();
+        if twins.len() > (tree.pictures.len() - twins.len()) / 2 {
+            return Err(format!(
+                "{} holds masks among its pictures: {}; move masks to {}-masks/{class}/",
+                folder.display(),
+                few(&twins),
+                folder.parent().unwrap_or(folder).display()
+            ));
+        }
+        self.twins.extend(twins);
+        Ok(())
     }
-    Ok(Split { name: name.to_owned(), entries })
+
+    fn sentences(self, split: &Path, pictures: usize) -> Vec<String> {
+        let Self { foreign, others, left_out, nested, doubles, twins } = self;
+        let mut said = Vec::new();
+        let mut say = |names: &[String], sentence: &dyn Fn(usize, String) -> String| {
+            if !names.is_empty() {
+                said.push(format!("{} {}", split.display(), sentence(names.len(), few(names))));
+            }
+        };
+        say(&others, &|n, names| {
+            format!("holds {} other than pictures (.jpg, .jpeg, .png); ignored: {names}", count(n, "file"))
+        });
+        say(&foreign, &|n, names| {
+            let pictures = count(n, "picture");
+            format!("holds {pictures} in formats that are not read; ignored: {names}; convert to JPEG or PNG")
+        });
+        say(&nested, &|n, names| {
+            format!("has {n} of its {pictures} pictures in folders within those of their classes: {names}")
+        });
+        say(&doubles, &|n, names| {
+            let pictures = count(n, "picture");
+            format!(
+                "holds {pictures} named as another but for the ending; each counts, with the same mask: {names}"
+            )
+        });
+        say(&twins, &|n, names| {
+            format!(
+                "holds {} named like masks of others; each counts as a picture: {names}",
+                count(n, "picture")
+            )
+        });
+        said.extend(left_out.iter().map(|what| format!("ignored: {what}")));
+        said
+    }
 }

@@ -2,11 +2,11 @@
 
 use super::meta::{CLASSES, Meta};
 use crate::decode::MaskLevels;
-use crate::files::{Directory, is_picture, list, relative, stem};
+use crate::files::{Directory, count, few, is_picture, list, relative, stem};
 use crate::listing::{Entry, Listing, Split};
 use fovea_api::Key;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(super) const PICTURES: &str = "ordinary";
 pub(super) const MASKS: &str = "entire_object_masks";
@@ -52,34 +52,59 @@ fn pictures(root: &Path, name: &str, meta: &Meta, warnings: &mut Vec<String>) ->
         let holds = list(found.keys(), "no folders");
         format!("{} has no folder `{PICTURES}`, where the pictures are; it holds {holds}", split.display())
     })?;
-    let masks = match found.get(MASKS) {
-        Some(folder) => Directory::of(folder)?.by_stem(&["jpeg", "jpg", "png"]),
+    let mut masks = match found.get(MASKS) {
+        Some(folder) => masks(folder)?,
         None => BTreeMap::new(),
     };
-    let (mut entries, mut unknown) = (Vec::new(), 0);
-    for (name, picture) in Directory::of(folder)?.files {
-        let lower = name.to_ascii_lowercase();
-        if COMPANIONS.iter().any(|end| lower.ends_with(end)) {
+    let (mut entries, mut unknown) = (Vec::new(), Vec::new());
+    let Directory { files, folders } = Directory::of(folder)?;
+    let mut used = BTreeSet::new();
+    for (name, picture) in files {
+        if is_companion(&name) {
             continue;
         }
         if !is_picture(&picture) {
-            unknown += 1;
+            unknown.push(name);
             continue;
         }
         let label = meta.label(&name).map_err(|message| format!("{}: {message}", picture.display()))?;
-        let mask = stem(&picture).and_then(|s| masks.get(&s).cloned());
+        let stem = stem(&picture).unwrap_or_default();
+        let mask = masks.get(&stem).cloned();
+        used.insert(stem);
         entries.push(Entry { id: relative(root, &picture), label, group: None, picture, mask });
     }
     if entries.is_empty() {
         return Err(format!("{} holds no pictures; expected WNID_NAME.JPEG in it", folder.display()));
     }
-    if unknown > 0 {
-        warnings.push(format!(
-            "{} holds {unknown} files that are neither pictures nor their companions; ignored",
-            folder.display()
-        ));
+    let at = folder.display();
+    if !unknown.is_empty() {
+        let (files, names) = (count(unknown.len(), "file"), few(&unknown));
+        warnings.push(format!("{at} holds {files} neither picture nor companion of one; ignored: {names}"));
+    }
+    if !folders.is_empty() {
+        let (folders, names) =
+            (count(folders.len(), "folder"), few(&folders.into_keys().collect::<Vec<_>>()));
+        warnings.push(format!("{at} holds {folders}; not looked into: {names}"));
+    }
+    masks.retain(|stem, _| !used.contains(stem));
+    let unmatched: Vec<String> = masks.into_values().map(|path| relative(root, &path)).collect();
+    if !unmatched.is_empty() {
+        let (count, names) = (count(unmatched.len(), "mask"), few(&unmatched));
+        warnings.push(format!("{} holds {count} of no picture: {names}", split.join(MASKS).display()));
     }
     Ok(entries)
+}
+
+/// The files of masks by the stems of their names.
+fn masks(folder: &Path) -> Result<BTreeMap<String, PathBuf>, String> {
+    let files = Directory::of(folder)?.files.into_iter();
+    let masks = files.filter(|(name, path)| is_picture(path) && !is_companion(name));
+    Ok(masks.filter_map(|(_, path)| Some((stem(&path)?, path))).collect())
+}
+
+fn is_companion(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    COMPANIONS.iter().any(|end| lower.ends_with(end))
 }
 
 /// Splits a fraction of each class off, at random. Whether a picture is held out depends on the names of its class

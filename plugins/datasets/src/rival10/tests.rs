@@ -103,7 +103,11 @@ fn unknown_files_are_counted_and_masks_may_be_missing_altogether() {
     fs::write(dir.path().join("test/ordinary/.DS_Store"), "x").unwrap();
     fs::remove_dir_all(dir.path().join("train/entire_object_masks")).unwrap();
     let warnings = open(config(dir.path())).unwrap().warnings().join("\n");
-    assert!(warnings.contains("test/ordinary holds 1 files that are neither pictures"), "{warnings}");
+    assert!(
+        warnings
+            .contains("test/ordinary holds 1 file neither picture nor companion of one; ignored: notes.txt"),
+        "{warnings}"
+    );
     assert!(warnings.contains("90 of 90 pictures of `train` have no mask"), "{warnings}");
 }
 

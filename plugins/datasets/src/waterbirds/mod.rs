@@ -10,6 +10,7 @@
 //! the accuracy in the worst of them.
 
 mod config;
+mod masks;
 mod scan;
 mod source;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Lists what `metadata.csv` names, without decoding it. The main function is [`scan`].
 
+use super::masks::{Files, problem, unmatched};
 use crate::decode::MaskLevels;
 use crate::files::{self, list};
 use crate::listing::{Entry, Listing, Split};
@@ -30,12 +31,12 @@ pub(super) fn scan(root: &Path, masks: Option<PathBuf>) -> Result<Listing, Strin
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_slice());
     let columns = reader.headers().map_err(|e| at(e.to_string())).and_then(|h| Columns::of(h).map_err(at))?;
     let mut splits = SPLITS.map(|name| Split { name: name.to_owned(), entries: Vec::new() });
-    let mut seen = BTreeSet::new();
+    let (mut seen, found) = (BTreeSet::new(), Files::default());
     for row in reader.records() {
         let row = row.map_err(|e| at(e.to_string()))?;
         let line = row.position().map_or(0, csv::Position::line);
         let (split, entry) = columns
-            .entry(&row, root, masks.as_deref())
+            .entry(&row, root, masks.as_deref(), &found)
             .map_err(|message| at(format!("line {line}: {message}")))?;
         if !seen.insert(entry.id.clone()) {
             return Err(at(format!("line {line}: `{}` is listed a second time", entry.id)));
@@ -46,9 +47,14 @@ pub(super) fn scan(root: &Path, masks: Option<PathBuf>) -> Result<Listing, Strin
         return Err(at("it lists no training pictures (split 0)".to_owned()));
     }
     let splits: Vec<Split> = splits.into_iter().filter(|s| !s.entries.is_empty()).collect();
-    let bare = |s| if masks.is_some() { Split::without_masks(s) } else { None };
+    let mut warnings = Vec::new();
+    if let Some(folder) = &masks {
+        warnings.extend(splits.iter().filter_map(Split::without_masks));
+        let used = splits.iter().flat_map(|split| &split.entries).filter_map(|e| e.mask.as_ref()).collect();
+        warnings.extend(unmatched(folder, &used)?);
+    }
     Ok(Listing {
-        warnings: splits.iter().filter_map(bare).collect(),
+        warnings,
         root: root.to_owned(),
         classes: CLASSES.map(str::to_owned).to_vec(),
         groups: GROUPS.map(str::to_owned).to_vec(),
@@ -81,6 +87,7 @@ impl Columns {
         row: &csv::StringRecord,
         root: &Path,
         masks: Option<&Path>,
+        files: &Files,
     ) -> Result<(usize, Entry), String> {
         let number = |column: usize, name: &str, count: usize| {
             let text = &row[column];
@@ -89,8 +96,11 @@ impl Columns {
         };
         let (label, place) = (number(self.label, "y", 2)?, number(self.place, "place", 2)?);
         let (split, id) = (number(self.split, "split", 3)?, row[self.file].to_owned());
-        let mask = masks.map(|folder| folder.join(&id).with_extension("png")).filter(|mask| mask.is_file());
-        let (picture, group) = (root.join(&id), Some(2 * label + place));
+        if let Some(problem) = problem(&id) {
+            return Err(format!("img_filename: {problem}"));
+        }
+        let mask = masks.and_then(|folder| files.mask(folder, Path::new(&id)));
+        let (picture, group) = (files.find(root, Path::new(&id)), Some(2 * label + place));
         Ok((split, Entry { id, label, group, picture, mask }))
     }
 }
