@@ -87,7 +87,9 @@ fn text(found: &[Leftover], deleted: bool) -> String {
         return "nothing to delete\n".to_owned();
     }
     let mut text = String::new();
-    for kind in [Kind::Stage, Kind::Trial, Kind::Checkpoint, Kind::Rerun, Kind::Cache, Kind::Temporary] {
+    for kind in
+        [Kind::Stage, Kind::Trial, Kind::Checkpoint, Kind::Damaged, Kind::Rerun, Kind::Cache, Kind::Temporary]
+    {
         let of_kind: Vec<&Leftover> = found.iter().filter(|leftover| leftover.kind == kind).collect();
         if of_kind.is_empty() {
             continue;

@@ -4,7 +4,7 @@ use crate::exit::Exit;
 use crate::line::{date, event};
 use crate::{Failure, Outcome};
 use fovea_records::attempts::{self, AttemptLog};
-use fovea_records::{LoggedEvent, RunStore, StoreError, store};
+use fovea_records::{LoggedEvent, RunStore, StoreError, lines};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -110,6 +110,8 @@ struct Follower {
     only: Option<usize>,
     /// Events shown or passed over.
     events: usize,
+    /// Lines that cannot be read, shown or passed over.
+    told: usize,
     /// Attempts whose heading was shown.
     attempts: usize,
     /// Bytes shown of the newest attempt's stderr.
@@ -118,12 +120,17 @@ struct Follower {
 
 impl Follower {
     fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), only: None, events: 0, attempts: 0, shown: 0 }
+        Self { dir: dir.to_owned(), only: None, events: 0, told: 0, attempts: 0, shown: 0 }
     }
 
     fn step(&mut self, out: &mut impl Write) -> Result<(), Stop> {
         let logs = attempts::list(&self.dir);
-        let events: Vec<LoggedEvent> = store::read_lines(&self.dir.join("events.jsonl"), "event")?;
+        let lines = lines::tolerantly::<LoggedEvent>(&self.dir.join("events.jsonl"), "event")?;
+        for problem in lines.problems().iter().skip(self.told) {
+            writeln!(out, "{problem}")?;
+        }
+        self.told = lines.skipped.len();
+        let events = lines.values;
         let new = events.get(self.events..).unwrap_or_default();
         self.events = events.len();
         // Runs of before there were attempts.

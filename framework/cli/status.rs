@@ -90,6 +90,9 @@ fn text(overview: &Overview, width: Option<usize>, rows: Option<usize>) -> Strin
     for (_, line) in &lines {
         let _ = writeln!(text, "{}", line.trim_end());
     }
+    for problem in &overview.problems {
+        let _ = writeln!(text, "{problem}");
+    }
     if hidden > 0 {
         let _ = writeln!(text, "and {hidden} more");
     }

@@ -1,4 +1,4 @@
-//! Checkpoints that are not what was written any more: bits flipped, files cut, folders half removed.
+//! Files that are not what was written any more: bits flipped, lines torn, folders half removed.
 
 use crate::harness::{SMALL, Workspace, bits, wait_for};
 use fovea_records::RunStore;
@@ -120,4 +120,90 @@ fn a_checkpoint_that_is_left_beside_a_finished_trial_is_no_result() {
         fs::read_dir(dir.join("checkpoint")).unwrap().flatten().map(|e| e.file_name()).collect();
     assert_eq!(left, ["model.safetensors"]);
     workspace.fovea(&["verify", "runs/small", "--no-rerun"]).ok();
+}
+
+/// A run of three variants, done, and their folders.
+fn three(workspace: &Workspace) -> (RunStore, [PathBuf; 3]) {
+    workspace.write("small.toml", format!("{SMALL}\n[axes]\nloss = [\"none\", \"iou\", \"ria\"]\n"));
+    workspace.fovea(&["run", "small.toml"]).ok();
+    let run = workspace.run("small");
+    let trials = run.read_plan().unwrap().trials;
+    let dirs = [0, 1, 2].map(|i| run.trial_dir(&trials[i].id));
+    (run, dirs)
+}
+
+#[test]
+fn records_that_were_changed_make_no_table_and_their_trial_runs_again() {
+    let workspace = Workspace::new();
+    let (run, [none, iou, ria]) = three(&workspace);
+    let before = bits(&run, "loss=iou", 0);
+    let table = fs::read_to_string(run.tables_dir().join("summary.csv")).unwrap();
+    // A number that is another, a marker that is cut, a record that is gone.
+    let metrics = fs::read_to_string(none.join("metrics.jsonl")).unwrap();
+    fs::write(none.join("metrics.jsonl"), metrics.replacen("0.", "0.9", 1)).unwrap();
+    cut(&iou.join("DONE.json"));
+    fs::remove_file(ria.join("predictions.jsonl")).unwrap();
+    for command in [
+        &["report", "runs/small"][..],
+        &["status", "runs/small"],
+        &["ls", "runs/small"],
+        &["ls"],
+        &["plan", "small.toml"],
+        &["show", &format!("runs/small/{}", iou.file_name().unwrap().display())],
+        &["gc", "runs/small"],
+    ] {
+        workspace.fovea(command).ok();
+    }
+    let page = fs::read_to_string(run.report_dir().join("index.html")).unwrap();
+    for said in
+        ["metrics.jsonl is not what was written", "predictions.jsonl is gone", "not a valid DONE marker"]
+    {
+        assert!(page.contains(said), "{said}");
+    }
+    let damaged = fs::read_to_string(run.tables_dir().join("summary.csv")).unwrap();
+    assert!(
+        damaged.lines().skip(1).all(|line| line.contains(",0,0,1,")),
+        "no numbers, one failed: {damaged}"
+    );
+
+    let again = workspace.fovea(&["run", "small.toml"]).ok();
+    assert_eq!(again.stderr.matches("is damaged and is trained again").count(), 3, "{}", again.stderr);
+    assert_eq!(bits(&run, "loss=iou", 0), before);
+    assert_eq!(fs::read_to_string(run.tables_dir().join("summary.csv")).unwrap(), table);
+    // What was found is kept until somebody clears it away.
+    let kept: Vec<_> = fs::read_dir(run.root().join("damaged")).unwrap().collect();
+    assert_eq!(kept.len(), 3);
+    let gc = workspace.fovea(&["gc", "runs/small", "--yes"]).ok();
+    assert!(gc.stdout.contains("trials that were found damaged"), "{}", gc.stdout);
+    assert_eq!(fs::read_dir(run.root().join("damaged")).unwrap().count(), 0);
+    workspace.fovea(&["verify", "runs/small", "--no-rerun"]).ok();
+}
+
+#[test]
+fn a_byte_that_is_no_text_costs_its_line_and_not_the_run() {
+    let workspace = Workspace::new();
+    let (run, [none, ..]) = three(&workspace);
+    let journal = run.root().join("journal.jsonl");
+    let mut bytes = fs::read(&journal).unwrap();
+    let line = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 20;
+    bytes[line] = 0xff;
+    fs::write(&journal, bytes).unwrap();
+    let named = "journal.jsonl:2: not a valid journal entry";
+    let status = workspace.fovea(&["status", "runs/small"]).ok().stdout;
+    assert!(status.contains(named), "{status}");
+    for command in [&["ls", "runs/small"][..], &["report", "runs/small"], &["plan", "small.toml"]] {
+        workspace.fovea(command).ok();
+    }
+    assert!(fs::read_to_string(run.report_dir().join("index.html")).unwrap().contains(named));
+    let more = workspace.fovea(&["run", "small.toml", "loss=none,iou,ria,energy"]).ok();
+    assert!(more.stderr.contains(named), "{}", more.stderr);
+    assert_eq!(more.stderr.matches("done in").count(), 1, "what is done stays done: {}", more.stderr);
+    // Events are read in the same way, and their trial is damaged, since they are a record.
+    let events = none.join("events.jsonl");
+    let mut bytes = fs::read(&events).unwrap();
+    bytes[30] = 0xff;
+    fs::write(&events, bytes).unwrap();
+    let logs = workspace.fovea(&["logs", &none.display().to_string()]).ok().stdout;
+    assert!(logs.contains("events.jsonl:1: not a valid event"), "{logs}");
+    workspace.fovea(&["verify", "runs/small", "--no-rerun"]).fails(6, &[]);
 }

@@ -253,7 +253,11 @@ mod tests {
                 "README.txt",
                 "plan.json",
                 &of_trial("DONE.json"),
+                &of_trial("events.jsonl"),
                 &of_trial("metrics.jsonl"),
+                &of_trial("predictions.jsonl"),
+                &of_trial("provenance.jsonl"),
+                &of_trial("trace.jsonl"),
                 &of_trial("trial.toml")
             ]
         );

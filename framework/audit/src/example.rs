@@ -66,6 +66,9 @@ pub(crate) fn run_with_a_trial(root: &Path) -> RunStore {
         "name": "x", "question": null, "axes": [], "command": "", "baseline": null, "trials": [trial],
     });
     store::write_json(&root.join("plan.json"), &plan).unwrap();
+    for name in store::ARTEFACTS {
+        store::write_atomic(&run.trial_dir(&id).join(name), b"").unwrap();
+    }
     for (name, bytes) in [("trial.toml", "seed = 0\n"), ("metrics.jsonl", "{}\n"), (WEIGHTS, "w")] {
         store::write_atomic(&run.trial_dir(&id).join(name), bytes.as_bytes()).unwrap();
     }

@@ -42,11 +42,10 @@ fn finished(store: &RunStore) -> RunPlan {
     store.write_plan(&plan).unwrap();
     for trial in &plan.trials {
         let dir = store.trial_dir(&trial.id);
-        for artefact in
-            ["trial.toml", "events.jsonl", "metrics.jsonl", "predictions.jsonl", "gallery/index.jsonl"]
-        {
-            std::fs::create_dir_all(dir.join("gallery")).unwrap();
-            std::fs::write(dir.join(artefact), artefact).unwrap();
+        for artefact in store::ARTEFACTS.iter().chain(&["gallery/index.jsonl"]) {
+            let path = dir.join(artefact);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, artefact).unwrap();
         }
         let done = Done {
             ended: TrialOutcome::Done,

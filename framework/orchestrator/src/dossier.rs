@@ -1,7 +1,7 @@
 //! All there is to know of one trial. The main type is [`Dossier`]; [`open`] collects it.
 
 use crate::ledger::{Ledger, Past};
-use crate::standing::{Standing, read_config, standings};
+use crate::standing::{Standing, Word, read_config, standings};
 use crate::survey;
 use fovea_plan::PluginKind;
 use fovea_records::{Done, PlannedTrial, Provenance, RunPlan, RunStore, StoreError, TrialId};
@@ -75,7 +75,13 @@ pub fn open(dir: &Path) -> Result<Dossier, StoreError> {
     let trial = planned.map_or_else(|| unplanned(dir, &name), Ok)?;
     let alone = RunPlan { trials: vec![trial.clone()], ..plan };
     let standing = standings(&alone, &store)?.remove(0);
-    let done = store.done(&trial.id)?;
+    // What is damaged is told by its standing, and is no reason not to show the rest.
+    let done = store.done(&trial.id).unwrap_or_default();
+    let metrics = store.read_metrics(&trial.id);
+    let standing = match &metrics {
+        Err(error) if standing.status == Word::Done => standing.damaged(error),
+        _ => standing,
+    };
     let artefacts = done.iter().flat_map(|done| &done.artefacts).map(|(path, blake3)| Artefact {
         bytes: dir.join(path).metadata().ok().map(|metadata| metadata.len()),
         path: path.clone(),
@@ -84,7 +90,7 @@ pub fn open(dir: &Path) -> Result<Dossier, StoreError> {
     Ok(Dossier {
         dir: dir.to_owned(),
         past: Ledger::read(&store)?.of(&trial.id),
-        accuracy: survey::accuracy(&store.read_metrics(&trial.id)?),
+        accuracy: survey::accuracy(&metrics.unwrap_or_default()),
         variant,
         seed: trial.seed,
         standing,

@@ -3,6 +3,7 @@
 //! Nothing here is a result that a report or a command still needs: weights of finished trials are artefacts, not
 //! leftovers; so are their traces, and the patches of the run that say from which source they came. Trials of earlier plans are results, too, and are looked at only when they are asked for.
 
+use crate::aside::DAMAGED;
 use crate::ledger::Ledger;
 use crate::status::{TrialStatus, status_of};
 use fovea_records::{Done, RunStore, StoreError, Usage, store};
@@ -27,6 +28,8 @@ pub enum Kind {
     Checkpoint,
     /// What a rerun left, of a check or of `fovea rerun`.
     Rerun,
+    /// A trial as it was found damaged, before it was trained again.
+    Damaged,
     /// Boxes and decoded pictures that were neither written nor read for long.
     Cache,
     /// What a process that was killed left half written.
@@ -41,6 +44,7 @@ impl Kind {
             Self::Stage => "shared warm-ups whose trials are all done or gone",
             Self::Trial => "trials that are in no plan any more",
             Self::Checkpoint => "training checkpoints of trials that are done",
+            Self::Damaged => "trials that were found damaged, as they were found",
             Self::Rerun => "what reruns and checks of trials left",
             Self::Cache => "cached boxes and pictures that were not used of late",
             Self::Temporary => "what was left half written",
@@ -99,6 +103,8 @@ pub fn leftovers(store: &RunStore, trials: bool) -> Result<Vec<Leftover>, StoreE
     let reruns = entries(&store.root().join(RERUNS)).into_iter();
     let over = reruns.filter(|(_, dir)| RunStore::new(dir).holder().is_none());
     found.extend(over.map(|(_, dir)| Leftover::new(Kind::Rerun, dir)));
+    let damaged = entries(&store.root().join(DAMAGED)).into_iter();
+    found.extend(damaged.map(|(_, dir)| Leftover::new(Kind::Damaged, dir)));
     let whole: Vec<PathBuf> = found.iter().map(|leftover| leftover.path.clone()).collect();
     temporaries(store.root(), &whole, &mut found);
     Ok(found)

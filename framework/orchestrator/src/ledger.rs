@@ -44,16 +44,20 @@ pub struct End {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ledger {
     trials: HashMap<TrialId, Past>,
+    /// Lines of the journal that cannot be read, in words.
+    pub problems: Vec<String>,
 }
 
 impl Ledger {
-    /// Reads the journal; without one, nothing has happened.
+    /// Reads the journal; without one, nothing has happened. Of a line that cannot be read, nothing is known.
     ///
     /// # Errors
-    /// When a line is no journal entry.
+    /// When the file cannot be read.
     pub fn read(store: &RunStore) -> Result<Self, StoreError> {
         let mut ledger = Self::default();
-        for entry in store.read_journal()? {
+        let lines = store.journal_lines()?;
+        ledger.problems = lines.problems();
+        for entry in lines.values {
             ledger.add(entry);
         }
         Ok(ledger)

@@ -20,6 +20,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
 mod admission;
+pub mod aside;
 mod attempt;
 pub mod changes;
 pub mod dossier;

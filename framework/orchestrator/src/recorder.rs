@@ -3,7 +3,7 @@
 use crate::tensorboard::EventFile;
 use fovea_records::attempts::AttemptLog;
 use fovea_records::progress::ProgressFile;
-use fovea_records::{LoggedEvent, StoreError, TrialEvent, WorkerTask, now, store};
+use fovea_records::{LoggedEvent, StoreError, TrialEvent, WorkerTask, lines, now, store};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -71,7 +71,7 @@ impl Recorder {
 }
 
 fn epochs_of(stage: &Path) -> Result<Vec<LoggedEvent>, StoreError> {
-    let mut events = store::read_lines::<LoggedEvent>(&stage.join("events.jsonl"), "event")?;
+    let mut events = lines::tolerantly::<LoggedEvent>(&stage.join("events.jsonl"), "event")?.values;
     events.retain(|logged| matches!(logged.event, TrialEvent::Epoch(_)));
     Ok(events)
 }

@@ -1,7 +1,9 @@
 //! A whole run. The main function is [`run`].
 
 use crate::admission::{Admission, Permit};
+use crate::aside::set_aside;
 use crate::attempt::{Job, LOOK, attempt};
+use crate::ledger::Ledger;
 use crate::limits::Retries;
 use crate::memory::GpuMemory;
 use crate::pictures;
@@ -9,9 +11,10 @@ use crate::prune::Rungs;
 use crate::queue::{Next, Queue, QueuedTrial};
 use crate::select::Selection;
 use crate::slots::{Slot, slots};
+use crate::status::checked_status;
 use crate::worker::{TaskEnd, WorkerMessages, WorkerProcess};
 use crate::{
-    OrchestratorError, RunSummary, Sharing, Stop, TaskLabel, TrialStatus, Update, origin, status, trial_file,
+    OrchestratorError, RunSummary, Sharing, Stop, TaskLabel, TrialStatus, Update, origin, trial_file,
 };
 use fovea_plan::{DeviceRequest, Plan, Stage, Trial, TrialConfig};
 use fovea_records::provenance::{Gpu, Origin, Program};
@@ -114,7 +117,7 @@ pub fn run(
     observer: &mut (dyn FnMut(Update) + Send),
 ) -> Result<RunSummary, OrchestratorError> {
     let _lock = options.selection.shard.map_or_else(|| store.lock(), |shard| shard.lock(store))?;
-    let states = status(plan, store)?;
+    let states = checked_status(plan, store)?;
     store::write_new(&store.root().join("experiment.toml"), plan.source.as_bytes())?;
     store.write_plan(&plan.to_run_plan())?;
 
@@ -124,7 +127,7 @@ pub fn run(
     let diverged = count(|s| matches!(s, TrialStatus::Diverged(_)));
     let pruned = count(|s| matches!(s, TrialStatus::Pruned(_)));
     let pending: Vec<&Trial> = asked.clone().filter(|(_, s)| s.is_pending()).map(|(t, _)| t).collect();
-    let (planned, total) = (plan.trials.len(), asked.count());
+    let (planned, total) = (plan.trials.len(), asked.clone().count());
     let summary = RunSummary { planned, total, done, diverged, pruned, ..RunSummary::default() };
     let trained = trained_stages(plan, store, options.sharing, &pending);
     let has_checkpoint = |id: &StageId| trained.contains(id);
@@ -132,6 +135,14 @@ pub fn run(
     observer(Update::Started { total, done: done + diverged + pruned, epochs });
     if pending.is_empty() {
         return Ok(summary);
+    }
+    for problem in Ledger::read(store)?.problems {
+        observer(Update::Warning { message: problem });
+    }
+    for (trial, state) in asked {
+        if let Some(message) = set_aside(store, trial, state)? {
+            observer(Update::Warning { message });
+        }
     }
     for trial in &pending {
         trial_file::write(&store.trial_dir(&trial.id).join("trial.toml"), &trial.config)?;

@@ -76,6 +76,12 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// The same, of a trial whose records turn out to be unreadable.
+    #[must_use]
+    pub fn damaged(self, why: &dyn fmt::Display) -> Self {
+        Self { status: Word::Damaged, reason: Some(why.to_string()), ..self }
+    }
+
     /// Whether a run has to do something.
     #[must_use]
     pub fn is_pending(&self) -> bool {
@@ -373,6 +379,9 @@ mod tests {
             peak_memory: None,
             artefacts: BTreeMap::new(),
         };
+        for name in store::ARTEFACTS.iter().filter(|name| **name != "trial.toml") {
+            store::write_atomic(&store.trial_dir(&trial.id).join(name), b"").unwrap();
+        }
         store.mark_done(&trial.id, done).unwrap();
     }
 

@@ -19,7 +19,7 @@ pub enum TrialStatus {
     Diverged(String),
     /// Others did better, so it was given up; it goes on under another rule.
     Pruned(String),
-    /// Marked as done, but an artefact is gone: it runs again.
+    /// Marked as done, but an artefact is gone or not what was written, or the marker itself is: it runs again.
     Damaged(String),
 }
 
@@ -47,7 +47,7 @@ impl fmt::Display for TrialStatus {
     }
 }
 
-/// The status of every trial, in plan order.
+/// The status of every trial, in plan order. Contents of artefacts are not looked at.
 ///
 /// # Errors
 /// When the journal, or a DONE marker that exists, cannot be read.
@@ -56,10 +56,28 @@ pub fn status(plan: &Plan, store: &RunStore) -> Result<Vec<TrialStatus>, StoreEr
     plan.trials.iter().map(|trial| status_of(&trial.id, store, &ledger.of(&trial.id), rule)).collect()
 }
 
+/// As [`status`], of trials whose tables can be trusted: what is done, and whose records are not what was written when it
+/// ended, is damaged.
+///
+/// # Errors
+/// As those of [`status`].
+pub fn checked_status(plan: &Plan, store: &RunStore) -> Result<Vec<TrialStatus>, StoreError> {
+    let mut states = status(plan, store)?;
+    for (state, trial) in states.iter_mut().zip(&plan.trials) {
+        if *state == TrialStatus::Done
+            && let Some(done) = store.done(&trial.id)?
+            && let Some(changed) = store.changed_record(&trial.id, &done)
+        {
+            *state = TrialStatus::Damaged(changed);
+        }
+    }
+    Ok(states)
+}
+
 /// The status of one trial with its past, when trials are given up by this rule.
 ///
 /// # Errors
-/// When its DONE marker exists but cannot be read.
+/// When its DONE marker cannot be read; one that holds something else is damage.
 pub fn status_of(
     id: &TrialId,
     store: &RunStore,
@@ -68,7 +86,11 @@ pub fn status_of(
 ) -> Result<TrialStatus, StoreError> {
     let dir = store.trial_dir(id);
     let pruned = past.pruned.as_ref().map(|pruned| &pruned.why).filter(|why| rule == Some(&why.rule));
-    Ok(match store.done(id)? {
+    let done = match store.done(id) {
+        Err(error @ StoreError::Corrupt { .. }) => return Ok(TrialStatus::Damaged(error.to_string())),
+        done => done?,
+    };
+    Ok(match done {
         Some(done) => match done.artefacts.keys().find(|name| !dir.join(name).exists()) {
             Some(missing) => TrialStatus::Damaged(format!("{missing} is gone")),
             None => match done.ended {

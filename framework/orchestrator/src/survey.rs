@@ -123,10 +123,16 @@ pub fn trials(store: &RunStore) -> Result<Vec<TrialRow>, StoreError> {
     let plan = store.read_plan()?;
     let standings = standings(&plan, store)?;
     let rows = plan.trials.iter().zip(standings).map(|(trial, standing)| {
-        let metrics = if standing.status == Word::Done { store.read_metrics(&trial.id)? } else { Vec::new() };
-        Ok(TrialRow { trial: trial.into(), standing, accuracy: accuracy(&metrics) })
+        let done = standing.status == Word::Done;
+        let metrics = if done { store.read_metrics(&trial.id) } else { Ok(Vec::new()) };
+        // One damaged trial costs no other its row.
+        let (standing, metrics) = match metrics {
+            Ok(metrics) => (standing, metrics),
+            Err(error) => (standing.damaged(&error), Vec::new()),
+        };
+        TrialRow { trial: trial.into(), standing, accuracy: accuracy(&metrics) }
     });
-    rows.collect()
+    Ok(rows.collect())
 }
 
 /// The final accuracy on each split.

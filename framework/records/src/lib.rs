@@ -15,6 +15,7 @@
 //! - [`attempts`]: [`AttemptLog`](attempts::AttemptLog), what a worker wrote to stderr, a file an attempt.
 //! - [`overview`]: [`Overview`](overview::Overview), how far a run is, from its files alone.
 //! - [`later`]: [`LaterRow`], what was measured after a trial had ended.
+//! - [`lines`]: JSON lines, strictly or so that a bad one costs itself only.
 //! - [`lookup`]: [`find_trial`], a finished trial from what a user types; [`locate_trial`], any.
 //! - `digest`: [`RunStore::digest`], whether records are still what they were.
 //! - [`disk`]: [`Usage`], how much is below a folder, and since when.
@@ -34,6 +35,7 @@ pub mod event;
 pub mod finite;
 pub mod id;
 pub mod later;
+pub mod lines;
 pub mod lookup;
 pub mod metrics;
 pub mod overview;

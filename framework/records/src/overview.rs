@@ -37,6 +37,8 @@ pub struct Overview {
     pub since: Option<f64>,
     /// Every trial with its state, in grid order.
     pub trials: Vec<(PlannedTrial, TrialState)>,
+    /// Lines of the journal that cannot be read, in words.
+    pub problems: Vec<String>,
     /// Stages that are being trained, with the number of trials that wait for each.
     pub stages: Vec<(StageId, usize, TaskProgress)>,
 }
@@ -49,7 +51,8 @@ impl Overview {
     pub fn read(store: &RunStore) -> Result<Self, StoreError> {
         let plan = store.read_plan()?;
         let holder = store.holder();
-        let journal = store.read_journal()?;
+        let lines = store.journal_lines()?;
+        let (problems, journal) = (lines.problems(), lines.values);
         let since = journal.iter().rev().find_map(|entry| match entry {
             JournalEntry::RunStarted { time, .. } => Some(*time),
             _ => None,
@@ -69,7 +72,7 @@ impl Overview {
         for (id, users) in users.into_iter().filter(|_| holder.is_some()) {
             stages.extend(progress::read(&store.stage_dir(id))?.map(|p| (id.clone(), users, p)));
         }
-        Ok(Self { holder, since, trials, stages, plan })
+        Ok(Self { holder, since, trials, stages, problems, plan })
     }
 
     /// How many trials are in a state like this.
@@ -115,7 +118,13 @@ fn state(
     if let Some(progress) = progress::read(&dir)?.filter(|_| held) {
         return Ok(TrialState::Running(progress));
     }
-    Ok(match (store.done(id)?.map(|done| done.ended), last) {
+    let done = match store.done(id) {
+        Err(error @ StoreError::Corrupt { .. }) => {
+            return Ok(TrialState::Failed(format!("{error}; `fovea run` trains the trial again")));
+        }
+        done => done?,
+    };
+    Ok(match (done.map(|done| done.ended), last) {
         (Some(TrialOutcome::Diverged { message }), _) => TrialState::Diverged(message),
         (Some(_), _) => TrialState::Done,
         (None, Some(Last::Finished(TrialOutcome::Failed { message }))) => TrialState::Failed(message.clone()),

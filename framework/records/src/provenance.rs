@@ -4,7 +4,7 @@
 //! trial that ran through, more where it was resumed. A trial that forked from a shared warm-up begins with the lines of
 //! that stage, so its record stands alone when the stage is gone. Runs of earlier versions have none.
 
-use crate::{RunStore, StageId, StoreError, TrialId, store};
+use crate::{RunStore, StageId, StoreError, TrialId, lines, store};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -156,12 +156,13 @@ pub struct PluginRecord {
     pub library: Option<String>,
 }
 
-/// The processes that trained in a folder of a trial or stage, in order; empty where none is recorded.
+/// The processes that trained in a folder of a trial or stage, in order; empty where none is recorded. Lines that are none
+/// are left out: a finished trial's are compared with the hash of the file.
 ///
 /// # Errors
-/// When a line is no provenance.
+/// When the file cannot be read.
 pub fn read(dir: &Path) -> Result<Vec<Provenance>, StoreError> {
-    store::read_lines(&dir.join(FILE), "provenance")
+    Ok(lines::tolerantly(&dir.join(FILE), "provenance")?.values)
 }
 
 /// Begins the record of a process in the folder of a trial or stage.

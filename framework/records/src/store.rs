@@ -14,13 +14,14 @@
 //! last and carries the BLAKE3 of every artefact, so a trial without it is not done, whatever else lies there.
 
 use crate::finite::{self, Unwritable};
+use crate::lines::{self, Lines};
 use crate::prune::Asha;
 use crate::{GalleryItem, JournalEntry, MetricRow, PredictionRecord, StageId, TrialEvent, TrialId};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -48,6 +49,14 @@ pub enum StoreError {
         what: &'static str,
         /// The parser's answer.
         message: String,
+    },
+    /// A trial that is said to be done lacks results.
+    #[error("{} cannot be marked as done: it has no {missing}", dir.display())]
+    Incomplete {
+        /// The trial's folder.
+        dir: PathBuf,
+        /// The files.
+        missing: String,
     },
     /// What was to be written cannot be read back.
     #[error("cannot write {}: {why}", path.display())]
@@ -352,20 +361,36 @@ impl RunStore {
         append_line(&self.root.join("journal.jsonl"), entry)
     }
 
-    /// Reads the journal; a last line cut short by a crash is left out.
+    /// The entries of the journal; lines that are none are left out.
     ///
     /// # Errors
-    /// When another line is not an entry.
+    /// When the file cannot be read.
     pub fn read_journal(&self) -> Result<Vec<JournalEntry>, StoreError> {
-        read_lines(&self.root.join("journal.jsonl"), "journal entry")
+        Ok(self.journal_lines()?.values)
     }
 
-    /// Events of a trial, in order; a last line cut short by a crash is left out.
+    /// The journal with what in it cannot be read.
     ///
     /// # Errors
-    /// When another line is not an event.
+    /// When the file cannot be read.
+    pub fn journal_lines(&self) -> Result<Lines<JournalEntry>, StoreError> {
+        lines::tolerantly(&self.root.join("journal.jsonl"), "journal entry")
+    }
+
+    /// Events of a trial, in order; lines that are none are left out.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
     pub fn read_events(&self, id: &TrialId) -> Result<Vec<TrialEvent>, StoreError> {
-        read_lines(&self.trial_dir(id).join("events.jsonl"), "event")
+        Ok(self.event_lines(id)?.values)
+    }
+
+    /// Events of a trial with what in their file cannot be read.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn event_lines(&self, id: &TrialId) -> Result<Lines<TrialEvent>, StoreError> {
+        lines::tolerantly(&self.trial_dir(id).join("events.jsonl"), "event")
     }
 
     /// Metric rows of a trial.
@@ -392,16 +417,64 @@ impl RunStore {
         read_lines(&self.trial_dir(id).join("gallery").join("index.jsonl"), "gallery item")
     }
 
+    /// What in the records of a trial that is done is not what was written when it ended; `None` where all is.
+    ///
+    /// It looks at what tables and reports are made of, which is small. Weights, traces and pictures of the gallery are for
+    /// `fovea verify`.
+    #[must_use]
+    pub fn changed_record(&self, id: &TrialId, done: &Done) -> Option<String> {
+        let dir = self.trial_dir(id);
+        RECORDS.iter().find_map(|name| {
+            let hash = done.artefacts.get(*name)?;
+            match fs::read(dir.join(name)) {
+                Ok(bytes) if blake3::hash(&bytes).to_hex().as_str() == hash => None,
+                Ok(_) => {
+                    Some(format!("{name} is not what was written: its hash is not the one in DONE.json"))
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => Some(format!("{name} is gone")),
+                Err(error) => Some(format!("{name} cannot be read: {error}")),
+            }
+        })
+    }
+
     /// Marks a trial as ended for good, with the hash of every artefact in its directory.
     ///
     /// # Errors
-    /// When an artefact cannot be read or the marker cannot be written.
+    /// When a trial that is done lacks an artefact, one cannot be read, or the marker cannot be written.
     pub fn mark_done(&self, id: &TrialId, mut done: Done) -> Result<(), StoreError> {
         let dir = self.trial_dir(id);
         done.artefacts = hash_files(&dir, &is_artefact)?;
+        if done.ended == TrialOutcome::Done {
+            let lacks = |name: &&&str| !done.artefacts.contains_key(**name);
+            let missing: Vec<&str> = ARTEFACTS.iter().filter(lacks).copied().collect();
+            if !missing.is_empty() {
+                return Err(StoreError::Incomplete { dir, missing: missing.join(", ") });
+            }
+        }
         write_json(&dir.join("DONE.json"), &done)
     }
 }
+
+/// Every artefact that a trial which is done has, whatever its configuration.
+pub const ARTEFACTS: [&str; 7] = [
+    "trial.toml",
+    "events.jsonl",
+    "metrics.jsonl",
+    "predictions.jsonl",
+    "provenance.jsonl",
+    "trace.jsonl",
+    "checkpoint/model.safetensors",
+];
+
+/// Artefacts that tables and reports are made of.
+const RECORDS: [&str; 6] = [
+    "trial.toml",
+    "events.jsonl",
+    "metrics.jsonl",
+    "predictions.jsonl",
+    "provenance.jsonl",
+    "gallery/index.jsonl",
+];
 
 /// Whether a file of a trial is a result of it. What is there for whoever watches may go at any time.
 #[must_use]
@@ -621,28 +694,12 @@ pub fn write_lines<T: Serialize>(path: &Path, values: &[T]) -> Result<(), StoreE
     write_atomic(path, &lines_of(path, values)?)
 }
 
-/// Reads JSON lines. A last line without its newline was cut short by a crash and is left out; a missing file is empty.
+/// Reads JSON lines strictly ([`lines::strictly`]).
 ///
 /// # Errors
 /// When a complete line does not hold a `T`.
 pub fn read_lines<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result<Vec<T>, StoreError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(io("read", path)(e)),
-    };
-    let mut reader = BufReader::new(file);
-    let mut values = Vec::new();
-    let mut line = String::new();
-    for number in 1.. {
-        line.clear();
-        reader.read_line(&mut line).map_err(io("read", path))?;
-        if !line.ends_with('\n') {
-            break;
-        }
-        values.push(serde_json::from_str(&line).map_err(|e| corrupt(path, number, what, &e))?);
-    }
-    Ok(values)
+    lines::strictly(path, what)
 }
 
 fn unwritable(path: &Path) -> impl FnOnce(Unwritable) -> StoreError {
@@ -762,6 +819,9 @@ mod tests {
             write_atomic(&store.trial_dir(&id).join(watched), b"x").unwrap();
         }
         assert_eq!(store.done(&id).unwrap(), None);
+        for name in ARTEFACTS {
+            write_atomic(&store.trial_dir(&id).join(name), name.as_bytes()).unwrap();
+        }
         let done = Done {
             ended: TrialOutcome::Done,
             version: "0".into(),
@@ -771,9 +831,28 @@ mod tests {
             peak_memory: None,
             artefacts: BTreeMap::new(),
         };
+        for name in ARTEFACTS {
+            let path = store.trial_dir(&id).join(name);
+            fs::remove_file(&path).unwrap();
+            let error = store.mark_done(&id, done.clone()).unwrap_err().to_string();
+            assert!(error.ends_with(&format!("it has no {name}")), "{error}");
+            write_atomic(&path, name.as_bytes()).unwrap();
+        }
         store.mark_done(&id, done).unwrap();
         let read = store.done(&id).unwrap().unwrap();
         assert_eq!(read.artefacts["gallery/a.txt"], blake3::hash(b"abc").to_hex().to_string());
-        assert_eq!(read.artefacts.len(), 1);
+        assert_eq!(read.artefacts.len(), 1 + ARTEFACTS.len());
+        assert_eq!(store.changed_record(&id, &read), None);
+        for name in RECORDS.iter().filter(|name| ARTEFACTS.contains(name)) {
+            let path = store.trial_dir(&id).join(name);
+            for changed in ["", "another"] {
+                write_atomic(&path, changed.as_bytes()).unwrap();
+                let what = store.changed_record(&id, &read).unwrap();
+                assert!(what.starts_with(name), "{what}");
+            }
+            fs::remove_file(&path).unwrap();
+            assert_eq!(store.changed_record(&id, &read), Some(format!("{name} is gone")));
+            write_atomic(&path, name.as_bytes()).unwrap();
+        }
     }
 }

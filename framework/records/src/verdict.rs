@@ -1,6 +1,6 @@
 //! What came of checking a trial. The main type is [`Verdict`]; `RUN/verdicts.jsonl` has a line per check.
 
-use crate::{RunStore, StoreError, TrialId, store};
+use crate::{RunStore, StoreError, TrialId, lines, store};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -99,12 +99,12 @@ impl RunStore {
         store::append_line(&self.root().join(FILE), verdict)
     }
 
-    /// The latest verdict on each trial that was ever checked.
+    /// The latest verdict on each trial that was ever checked; lines that are none are left out.
     ///
     /// # Errors
-    /// When a line is no verdict.
+    /// When the file cannot be read.
     pub fn read_verdicts(&self) -> Result<BTreeMap<TrialId, Verdict>, StoreError> {
-        let lines: Vec<Verdict> = store::read_lines(&self.root().join(FILE), "verdict")?;
-        Ok(lines.into_iter().map(|verdict| (verdict.trial.clone(), verdict)).collect())
+        let lines = lines::tolerantly::<Verdict>(&self.root().join(FILE), "verdict")?;
+        Ok(lines.values.into_iter().map(|verdict| (verdict.trial.clone(), verdict)).collect())
     }
 }

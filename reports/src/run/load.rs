@@ -4,9 +4,11 @@ use super::{Curve, Run, Source, Status, Trial, Variant};
 use crate::ReportError;
 use crate::pictures::Pictures;
 use crate::stats::Stats;
+use fovea_records::lines::Lines;
 use fovea_records::prune::Asha;
 use fovea_records::{
-    Done, JournalEntry, MetricRow, PlannedTrial, RunStore, TrialEvent, TrialId, TrialOutcome, progress,
+    Done, JournalEntry, MetricRow, PlannedTrial, RunStore, StoreError, TrialEvent, TrialId, TrialOutcome,
+    progress,
 };
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
@@ -16,10 +18,7 @@ pub(super) fn one(store: &RunStore) -> Result<Run, ReportError> {
     let mut plan = store.read_plan()?;
     plan.trials.sort_by_key(|t| t.index);
     let mut problems = Vec::new();
-    let journal = store.read_journal().unwrap_or_else(|e| {
-        problems.push(e.to_string());
-        Vec::new()
-    });
+    let journal = readable(store.journal_lines(), &mut problems);
     let said = journal_states(&journal, plan.prune.as_ref());
     let mut attempts: HashMap<&TrialId, usize> = HashMap::new();
     for entry in &journal {
@@ -120,6 +119,20 @@ pub(super) fn one(store: &RunStore) -> Result<Run, ReportError> {
     })
 }
 
+/// The lines that can be read; about the others there is a problem each.
+fn readable<T>(lines: Result<Lines<T>, StoreError>, problems: &mut Vec<String>) -> Vec<T> {
+    match lines {
+        Ok(lines) => {
+            problems.extend(lines.problems());
+            lines.values
+        }
+        Err(error) => {
+            problems.push(error.to_string());
+            Vec::new()
+        }
+    }
+}
+
 /// The place of each variant among all: groups in the order of their first variants, then those in none.
 fn by_group(variants: &[Variant]) -> Vec<usize> {
     let mut groups: Vec<&str> = Vec::new();
@@ -199,15 +212,22 @@ fn read_trial(
         Vec::new()
     });
     if let Some(done) = &done {
+        if done.ended == TrialOutcome::Done
+            && let Some(what) = store.changed_record(id, done)
+        {
+            unreadable.get_or_insert_with(|| {
+                format!(
+                    "{}: {what}. Its numbers are left out; `fovea run` trains the trial again, `fovea verify` says more.",
+                    store.trial_dir(id).display()
+                )
+            });
+        }
         match store.read_later(id, done) {
             Ok(later) => rows.extend(later.into_iter().map(|later| later.row)),
             Err(error) => problems.push(error.to_string()),
         }
     }
-    let events = store.read_events(id).unwrap_or_else(|e| {
-        problems.push(e.to_string());
-        Vec::new()
-    });
+    let events = readable(store.event_lines(id), &mut problems);
     let provenance = store.read_provenance(id).unwrap_or_else(|e| {
         problems.push(e.to_string());
         Vec::new()

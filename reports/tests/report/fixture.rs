@@ -1,6 +1,6 @@
 //! A recorded run, written through the records crate's own types, with numbers that can be worked out by hand.
 
-use fovea_records::store::{append_line, write_atomic, write_lines};
+use fovea_records::store::{ARTEFACTS, append_line, write_atomic, write_lines};
 use fovea_records::{
     Done, EpochSummary, GalleryItem, JournalEntry, MetricRow, PlannedTrial, PredictionRecord, Region,
     RunPlan, RunStore, TrialEvent, TrialId, TrialOutcome,
@@ -141,6 +141,9 @@ fn record(store: &RunStore, trial: &PlannedTrial, place: usize, fate: Fate) {
         say(&TrialEvent::Finished { train_seconds, eval_seconds: 5.5, peak_memory: None });
     }
     if fate != Fate::Failed {
+        for name in ARTEFACTS.iter().filter(|name| !dir.join(name).exists()) {
+            write_atomic(&dir.join(name), b"").unwrap();
+        }
         write_lines(&dir.join("metrics.jsonl"), &rows).unwrap();
         let done = Done {
             ended: outcome.clone(),
