@@ -140,6 +140,14 @@ fn text(plugin: &PluginConfig, found: &DataCheck) -> String {
             split.groups.iter().map(|g| format!("{} {}", g.group, g.pictures)).collect();
         let _ = writeln!(text, "groups of {}: {}", split.split, groups.join(", "));
     }
+    for (split, shares) in found.splits.iter().filter_map(|s| Some((&s.split, s.object.as_ref()?))) {
+        let percent = |share: f64| share * 100.0;
+        let (min, median, max) = (percent(shares.min), percent(shares.median), percent(shares.max));
+        let _ = writeln!(
+            text,
+            "object's share of pictures of {split}: {min:.1} % to {max:.1} %, median {median:.1} %"
+        );
+    }
     if let Some(sizes) = found.sizes {
         let range =
             |[low, high]: [usize; 2]| if low == high { low.to_string() } else { format!("{low} to {high}") };

@@ -3,7 +3,7 @@
 use crate::exit::Exit;
 use crate::{Failure, Outcome, plan, settings};
 use fovea_api::{BuildContext, BuiltModel, Precision, Registry};
-use fovea_datasets::{decode_picture, pictures_in};
+use fovea_datasets::{beside_pictures, decode_picture, pictures_in};
 use fovea_engine::catalog::Catalog;
 use fovea_engine::explain::{Explainer, HEATMAPS, Pictures, RECORDS, Seen, network};
 use fovea_engine::precision::of_layers;
@@ -194,6 +194,11 @@ pub(crate) fn picture_files(images: &Path, out: &Path, overlay: bool) -> Result<
     let found = if images.is_dir() { pictures_in(images).map_err(files)? } else { vec![images.to_owned()] };
     if !images.exists() {
         return Err(files(format!("--images: there is no {}", images.display())));
+    }
+    if images.is_dir() {
+        for said in beside_pictures(images, out).map_err(files)? {
+            eprintln!("warning: {said}");
+        }
     }
     if found.is_empty() {
         let advice = "folders within it are not searched";

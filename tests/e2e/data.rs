@@ -131,3 +131,51 @@ fn a_demo_trains_and_waterbirds_have_a_worst_group() {
     let worst = groups.iter().copied().fold(1.0, f64::min);
     assert_eq!(of("worst-group-accuracy", false), [worst]);
 }
+
+/// An experiment on a data set of folders, in `mine`.
+fn folders() -> Workspace {
+    let workspace = Workspace::new();
+    let (head, rest) = SMALL.split_once("[dataset]").unwrap();
+    let rest = rest.split_once("[input]").unwrap().1;
+    let table = "[dataset]\nname = \"folder\"\nroot = \"mine\"\n";
+    workspace.write("mine.toml", format!("{head}{table}[input]{rest}"));
+    workspace
+}
+
+#[test]
+fn shares_of_the_object_are_shown_and_odd_ones_named() {
+    let workspace = folders();
+    let root = workspace.path().join("mine");
+    let grey = |path: &str, level: &dyn Fn(u32, u32) -> u8| {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        image::GrayImage::from_fn(40, 10, |x, y| image::Luma([level(x, y)])).save(path).unwrap();
+    };
+    for name in ["a", "b", "c", "d"] {
+        grey(&format!("train/cat/{name}.png"), &|x, _| x as u8);
+        grey(&format!("train/dog/{name}.png"), &|_, y| y as u8);
+    }
+    grey("valid/cat/e.png", &|x, _| x as u8);
+    grey("train_masks/cat/a.png", &|x, _| u8::from(x < 4));
+    grey("train_masks/cat/b.png", &|_, _| 0);
+    grey("train_masks/cat/c.png", &|_, _| 255);
+    grey("train_masks/dog/lost.png", &|_, _| 255);
+    let ran = workspace.fovea(&["data", "check", "mine.toml"]).ok();
+    assert_eq!(row(&ran.stdout, "train", "all"), ["8", "3", "5", "1", "0"]);
+    assert_eq!(row(&ran.stdout, "val", "all")[0], "1");
+    for said in [
+        "object's share of pictures of train: 0.0 % to 100.0 %, median 10.0 %",
+        "1 mask is background everywhere (share 0) in `train`: train/cat/b.png",
+        "1 mask is object everywhere (share 1) in `train`: train/cat/c.png",
+        "train_masks holds 1 mask of no picture, or of one that has another: dog/lost.png",
+    ] {
+        assert!(ran.stdout.contains(said), "{said} in {}", ran.stdout);
+    }
+    let ran = workspace.fovea(&["data", "check", "mine.toml", "--json"]).ok();
+    let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let object = &found["datasets"][0]["found"]["splits"][0]["object"];
+    assert_eq!((&object["median"], &object["whole"]), (&0.1.into(), &serde_json::json!(["train/cat/c.png"])));
+
+    grey("train_masks/cat/d.png", &|x, _| 1 + u8::from(x < 4));
+    workspace.fovea(&["data", "check", "mine.toml"]).fails(3, &["1 picture cannot be read"]);
+}

@@ -1,5 +1,6 @@
 //! What lies in folders. The main type is [`Directory`].
 
+use crate::tree;
 use fovea_api::ConfigIssue;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -58,6 +59,38 @@ impl Directory {
 /// When the folder cannot be listed.
 pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(Directory::of(folder)?.files.into_values().filter(|file| is_picture(file)).collect())
+}
+
+/// Sentences about what lies beside the pictures of a folder and is not read: pictures in other formats and in folders
+/// within it, but for the folder `own`.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn beside_pictures(folder: &Path, own: &Path) -> Result<Vec<String>, String> {
+    let Directory { folders, files } = Directory::of(folder)?;
+    let foreign: Vec<String> =
+        files.into_iter().filter(|(_, path)| tree::is_foreign(path)).map(|(name, _)| name).collect();
+    let is_own =
+        |path: &Path| path.canonicalize().is_ok_and(|path| own.canonicalize().is_ok_and(|own| own == path));
+    let holds_pictures = |path: &Path| pictures_in(path).is_ok_and(|found| !found.is_empty());
+    let within: Vec<String> = folders
+        .into_iter()
+        .filter(|(_, path)| !is_own(path) && holds_pictures(path))
+        .map(|(name, _)| name)
+        .collect();
+    let at = folder.display();
+    let mut said = Vec::new();
+    if !foreign.is_empty() {
+        let (pictures, names) = (count(foreign.len(), "picture"), few(&foreign));
+        said.push(format!(
+            "{at} holds {pictures} in formats that are not read: {names}; convert to JPEG or PNG"
+        ));
+    }
+    if !within.is_empty() {
+        let (folders, names) = (count(within.len(), "folder"), few(&within));
+        said.push(format!("{at} holds {folders} with pictures, not looked into: {names}"));
+    }
+    Ok(said)
 }
 
 /// Most that a file may have: of these kinds, none that is whole has more.

@@ -13,7 +13,7 @@ mod tree;
 pub mod waterbirds;
 
 pub use decode::picture as decode_picture;
-pub use files::pictures_in;
+pub use files::{beside_pictures, pictures_in};
 pub use folder::{Folder, FolderConfig};
 pub use listing::BadImagePolicy;
 pub use rival10::{Rival10, Rival10Config, Rival10Demo, write_rival10_demo};

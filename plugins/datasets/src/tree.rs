@@ -21,8 +21,8 @@ const ASIDE: [&str; 10] = [
     "thumbnails",
 ];
 /// Endings of pictures in formats that are not read.
-const FOREIGN: [&str; 13] =
-    ["avif", "bmp", "gif", "heic", "jfif", "jp2", "jpe", "jxl", "pbm", "pgm", "ppm", "tif", "tiff"];
+const FOREIGN: [&str; 14] =
+    ["avif", "bmp", "gif", "heic", "jfif", "jp2", "jpe", "jxl", "pbm", "pgm", "ppm", "tif", "tiff", "webp"];
 
 /// Whether a folder of this name was made by a system, not by who made the data set.
 pub(crate) fn is_junk(name: &str) -> bool {
@@ -34,10 +34,10 @@ pub(crate) fn is_aside(name: &str) -> bool {
     ASIDE.contains(&name.to_ascii_lowercase().as_str())
 }
 
-/// The file of an ending that is known, but not read.
-fn is_foreign(path: &Path) -> bool {
+/// Whether a file is a picture by its ending, of a format that is not read.
+pub(crate) fn is_foreign(path: &Path) -> bool {
     let extension = extension(path);
-    extension == "webp" || FOREIGN.contains(&extension.as_str())
+    FOREIGN.contains(&extension.as_str())
 }
 
 /// Folders on the way to one, so that a link to one of them is not followed for ever.

@@ -5,7 +5,7 @@ use fovea_api::registry::{BuildContext, DatasetPlugin, Plugin};
 use fovea_api::{DatasetSource, Registry};
 use fovea_datasets::{
     BadImagePolicy, Folder, FolderConfig, Rival10, Rival10Config, Rival10Demo, Waterbirds, WaterbirdsConfig,
-    write_rival10_demo,
+    beside_pictures, write_rival10_demo,
 };
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use std::ffi::OsStr;
@@ -278,6 +278,21 @@ fn links_are_followed_and_circles_left() {
     let source = open(dir.path());
     assert_eq!(splits(source.as_ref()), ["train: train/cat/a.png train/dog/b.png"]);
     warned(source.as_ref(), &["train/cat/round (a link to a folder that it lies in)", "cat/self"]);
+}
+
+#[test]
+fn what_lies_beside_pictures_is_said() {
+    let dir = tree(&["a.png", "more/b.png", "out/a.png", "empty/mine/a.png"]);
+    write(dir.path(), "c.webp", "x");
+    let said = beside_pictures(dir.path(), &dir.path().join("out")).unwrap();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(
+        said[0].ends_with("holds 1 picture in formats that are not read: c.webp; convert to JPEG or PNG")
+    );
+    assert!(said[1].ends_with("holds 1 folder with pictures, not looked into: more"), "{said:?}");
+    fs::remove_dir_all(dir.path().join("more")).unwrap();
+    fs::remove_file(dir.path().join("c.webp")).unwrap();
+    assert_eq!(beside_pictures(dir.path(), &dir.path().join("out")), Ok(Vec::new()));
 }
 
 /// What comes of it within a time; a pipe that is opened is waited for longer.

@@ -1,8 +1,10 @@
 //! Reads a whole data set once, so that what is wrong with it is known before hours of training. The main function is
 //! [`check`], the main type [`DataCheck`].
 
+use super::shares::Share;
+pub use super::shares::Shares;
 use crate::{EngineError, device};
-use fovea_api::{BuildContext, DataError, DatasetSource, Registry, Sample};
+use fovea_api::{BuildContext, DataError, DatasetSource, Registry, RgbImage, Sample};
 use fovea_plan::{DeviceRequest, Plan, PluginConfig};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -24,7 +26,7 @@ pub struct DataCheck {
 }
 
 /// Counts of a split.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SplitCheck {
     /// Name of the split.
     pub split: String,
@@ -32,6 +34,8 @@ pub struct SplitCheck {
     pub classes: Vec<Counts>,
     /// Pictures by group; empty where the data set has no groups.
     pub groups: Vec<GroupCheck>,
+    /// How much of the pictures is object; `None` where no mask can be read.
+    pub object: Option<Shares>,
 }
 
 /// A group's share of a split.
@@ -149,18 +153,13 @@ pub fn check(dataset: &dyn DatasetSource, tick: &(dyn Fn() + Sync)) -> DataCheck
 struct Facts {
     width: usize,
     height: usize,
-    mask: Option<MaskFacts>,
-}
-
-enum MaskFacts {
-    Empty,
-    Object,
+    mask: Option<Share>,
 }
 
 impl Facts {
     fn of(sample: &Sample) -> Self {
-        let mask = |m: &fovea_api::Mask| m.tight_box().map_or(MaskFacts::Empty, |_| MaskFacts::Object);
-        Self { width: sample.image.width, height: sample.image.height, mask: sample.mask.as_ref().map(mask) }
+        let &RgbImage { width, height, .. } = &sample.image;
+        Self { width, height, mask: sample.mask.as_ref().map(Share::of) }
     }
 }
 
@@ -170,6 +169,7 @@ impl DataCheck {
         let mut classes: Vec<Counts> = dataset.classes().iter().map(class).collect();
         let group = |name: &String| GroupCheck { group: name.clone(), pictures: 0 };
         let mut groups: Vec<GroupCheck> = dataset.groups().iter().map(group).collect();
+        let mut shares = Vec::new();
         for (index, read) in read.into_iter().enumerate() {
             let meta = dataset.meta(split, index);
             let (split, id) = (split.to_owned(), meta.id);
@@ -190,15 +190,18 @@ impl DataCheck {
                             counts.missing_masks += 1;
                             self.missing_masks.push(Picture { split, id });
                         }
-                        Some(mask) => {
+                        Some(share) => {
                             counts.masks += 1;
-                            counts.empty_masks += usize::from(matches!(mask, MaskFacts::Empty));
+                            counts.empty_masks += usize::from(share.is_empty());
+                            shares.push((id, share));
                         }
                     }
                 }
             }
         }
-        self.splits.push(SplitCheck { split: split.to_owned(), classes, groups });
+        let object = Shares::of(&shares);
+        self.warnings.extend(object.iter().flat_map(|shares| shares.warnings(split)));
+        self.splits.push(SplitCheck { split: split.to_owned(), classes, groups, object });
     }
 }
 
@@ -231,7 +234,7 @@ impl Sizes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fovea_api::{Mask, RgbImage, SampleMeta, SplitInfo};
+    use fovea_api::{Mask, SampleMeta, SplitInfo};
     use std::path::PathBuf;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -303,6 +306,10 @@ mod tests {
         assert_eq!(found.sizes, Some(Sizes { width: [10, 12], height: [18, 20] }));
         assert_eq!(found.missing_masks[0].id, "2.png");
         assert_eq!(found.unreadable[0].reason, "/d/3.png: is empty");
-        assert_eq!(found.warnings, ["a word"]);
+        let object = found.splits[0].object.as_ref().unwrap();
+        assert_eq!((object.min, object.median, object.max), (0.0, 0.5, 1.0));
+        assert_eq!(found.warnings.len(), 3);
+        assert!(found.warnings[0] == "a word" && found.warnings[1].ends_with("(share 0) in `train`: 1.png"));
+        assert!(found.warnings[2].ends_with("(share 1) in `train`: 0.png"), "{:?}", found.warnings);
     }
 }

@@ -6,13 +6,15 @@
 //! - [`boxes`]: [`BoxCache`](boxes::BoxCache), boxes by picture on disk.
 //! - [`targets`]: boxes of the localizer on a split, computed once.
 //! - [`loader`]: [`TrainLoader`](loader::TrainLoader), batches from threads, in order.
-//! - [`check`]: [`DataCheck`](check::DataCheck), everything read once to see what is wrong with it.
+//! - [`check`]: [`DataCheck`](check::DataCheck), everything read once to see what is wrong with it; `shares`: how much of
+//!   it is object.
 
 pub mod boxes;
 pub mod check;
 pub mod loader;
 pub mod packs;
 mod shard;
+mod shares;
 pub mod source;
 pub mod targets;
 pub mod transform;

@@ -98,6 +98,10 @@ impl Pictures {
 /// Where tensors begin in a `.safetensors` file, and which there are.
 fn header(path: &Path) -> Result<(u64, Metadata), String> {
     let unreadable = |e: std::io::Error| format!("cannot be read: {e}");
+    // A pipe would be waited for, for ever.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err("it is not a file".to_owned());
+    }
     let mut file = File::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
     let mut bytes = [0; 8];
