@@ -57,12 +57,13 @@ fn a_missing_data_directory_is_told_with_its_path() {
 }
 
 #[test]
-fn a_zero_byte_picture_fails_its_trial_by_name_or_is_skipped_when_asked() {
+fn a_zero_byte_picture_is_told_before_training_or_is_skipped_when_asked() {
     let workspace = Workspace::new();
     folder(&workspace);
     workspace.write("data/train/cat/broken.png", "");
     let ran = workspace.fovea(&["run", "folder.toml", "loss=none"]);
-    ran.fails(1, &["data/train/cat/broken.png"]);
+    ran.fails(2, &["data/train/cat/broken.png", "0 bytes", "on_bad_image = \"skip\""]);
+    assert!(!workspace.path().join("runs").exists(), "nothing is trained");
     let ran = workspace.fovea(&["run", "folder.toml", "loss=none", "dataset.on_bad_image=skip"]).ok();
     assert!(ran.stderr.contains("broken.png"), "what is skipped is listed: {}", ran.stderr);
 }

@@ -75,28 +75,36 @@ pub(crate) fn mask(
 /// What a file holds, and of which of the two formats it is.
 fn bytes(path: &Path) -> Result<(Vec<u8>, ImageFormat), DataError> {
     let bytes = files::read(path).map_err(|e| unreadable(path, &e))?;
-    if bytes.is_empty() {
-        return Err(error(path, "the file is empty (0 bytes)"));
-    }
-    let format = match image::guess_format(&bytes) {
-        // The decoder fills what is missing from a JPEG with grey, silently.
-        Ok(ImageFormat::Jpeg) if !jpeg_ends(&bytes) => {
-            return Err(error(
-                path,
-                format!("the JPEG is truncated: {} bytes and no end marker", bytes.len()),
-            ));
-        }
-        Ok(ImageFormat::Png)
-            if let Some([width, height]) = png_size(&bytes)
-                && u64::from(width) * u64::from(height) > LARGEST as u64 =>
-        {
-            return Err(error(path, too_large(width, height)));
-        }
-        Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png)) => format,
-        Ok(other) => return Err(error(path, format!("the file is {other:?}, neither JPEG nor PNG"))),
-        Err(_) => return Err(error(path, "the file is neither JPEG nor PNG")),
-    };
+    let format = glance(&bytes).map_err(|message| error(path, message))?;
     Ok((bytes, format))
+}
+
+/// The format of a file, as far as can be told without decoding it: whether it is there, of a known format, whole, and
+/// of a size that can be had.
+pub(crate) fn glance(bytes: &[u8]) -> Result<ImageFormat, String> {
+    if bytes.is_empty() {
+        return Err("the file is empty (0 bytes)".to_owned());
+    }
+    match image::guess_format(bytes) {
+        // The decoder fills what is missing from a JPEG with grey, silently.
+        Ok(ImageFormat::Jpeg) if !jpeg_ends(bytes) => {
+            Err(format!("the JPEG is truncated: {} bytes and no end marker", bytes.len()))
+        }
+        Ok(ImageFormat::Png) => {
+            if let Some([width, height]) = png_size(bytes)
+                && u64::from(width) * u64::from(height) > LARGEST as u64
+            {
+                return Err(too_large(width, height));
+            }
+            if png_is_cut(bytes) {
+                return Err(format!("cannot be decoded: the PNG is cut short, after {} bytes", bytes.len()));
+            }
+            Ok(ImageFormat::Png)
+        }
+        Ok(ImageFormat::Jpeg) => Ok(ImageFormat::Jpeg),
+        Ok(other) => Err(format!("the file is {other:?}, neither JPEG nor PNG")),
+        Err(_) => Err("the file is neither JPEG nor PNG".to_owned()),
+    }
 }
 
 fn decode(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, String> {
@@ -130,6 +138,23 @@ fn error(path: &Path, message: impl Into<String>) -> DataError {
 fn png_size(bytes: &[u8]) -> Option<[u32; 2]> {
     let side = |at: usize| Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
     Some([side(16)?, side(20)?])
+}
+
+/// Whether a PNG ends within its pixels. What comes after them may be missing.
+fn png_is_cut(bytes: &[u8]) -> bool {
+    let mut at = 8;
+    while let Some([length, kind]) =
+        bytes.get(at..at + 8).map(|head| head.as_chunks::<4>().0).and_then(|h| h.first_chunk())
+    {
+        // A length, a kind, contents and a checksum.
+        let end = at + 12 + u32::from_be_bytes(*length) as usize;
+        match kind {
+            b"IEND" => return false,
+            b"IDAT" if end > bytes.len() => return true,
+            _ => at = end,
+        }
+    }
+    false
 }
 
 /// Whether the scan of a JPEG is followed by an end marker. Entropy-coded data never hold one: there, `FF` is

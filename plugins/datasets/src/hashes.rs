@@ -20,9 +20,21 @@ use std::time::{Duration, SystemTime};
 /// How long a file must have been left alone before its hash is remembered.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// BLAKE3 of the contents of each file, in order; the files belong to the data set at `root`.
-pub(crate) fn of_contents(root: &Path, files: &[&Path]) -> Vec<io::Result<blake3::Hash>> {
-    Cache::open(folder(|name| std::env::var_os(name)), root).hashes(files)
+/// A file's content.
+pub(crate) struct Content {
+    /// BLAKE3 of it.
+    pub(crate) hash: blake3::Hash,
+    /// What is wrong with it.
+    pub(crate) problem: Option<String>,
+}
+
+/// What is wrong with a file, by its path and content.
+pub(crate) type Glance<'a> = &'a (dyn Fn(&Path, &[u8]) -> Option<String> + Sync);
+
+/// The contents of each file, in order; the files belong to the data set at `root`. What `glance` finds wrong is not
+/// remembered, so that it is found again.
+pub(crate) fn of_contents(root: &Path, files: &[&Path], glance: Glance<'_>) -> Vec<io::Result<Content>> {
+    Cache::open(folder(|name| std::env::var_os(name)), root).contents(files, glance)
 }
 
 /// Where caches lie, from the environment.
@@ -47,6 +59,9 @@ struct Stamp {
 struct Known {
     stamp: Stamp,
     hash: String,
+    /// Whether it was looked at, too. Fovea did not always do so.
+    #[serde(default)]
+    sound: bool,
 }
 
 /// The hashes that are known for one root.
@@ -63,34 +78,35 @@ impl Cache {
         Self { file, known }
     }
 
-    fn hashes(mut self, files: &[&Path]) -> Vec<io::Result<blake3::Hash>> {
-        let found: Vec<_> = files.par_iter().map(|path| self.hash(path)).collect();
+    fn contents(mut self, files: &[&Path], glance: Glance<'_>) -> Vec<io::Result<Content>> {
+        let found: Vec<_> = files.par_iter().map(|path| self.content(path, glance)).collect();
         let mut learnt = false;
         for (path, found) in files.iter().zip(&found) {
-            if let Ok((hash, Some(stamp))) = found {
-                self.known
-                    .insert(path.to_path_buf(), Known { stamp: *stamp, hash: hash.to_hex().to_string() });
+            if let Ok((Content { hash, problem: None }, Some(stamp))) = found {
+                let known = Known { stamp: *stamp, hash: hash.to_hex().to_string(), sound: true };
+                self.known.insert(path.to_path_buf(), known);
                 learnt = true;
             }
         }
         if learnt {
             self.write();
         }
-        found.into_iter().map(|found| found.map(|(hash, _)| hash)).collect()
+        found.into_iter().map(|found| found.map(|(content, _)| content)).collect()
     }
 
-    /// The hash of a file, with its stamp if it was read now and is to be remembered.
-    fn hash(&self, path: &Path) -> io::Result<(blake3::Hash, Option<Stamp>)> {
+    /// The content of a file, with its stamp if it was read now and is to be remembered.
+    fn content(&self, path: &Path, glance: Glance<'_>) -> io::Result<(Content, Option<Stamp>)> {
         let found = files::regular(path)?;
         let stamp =
             Stamp { len: found.len(), modified: (found.mtime(), found.mtime_nsec()), inode: found.ino() };
-        let known = self.known.get(path).filter(|known| known.stamp == stamp);
+        let known = self.known.get(path).filter(|known| known.stamp == stamp && known.sound);
         if let Some(hash) = known.and_then(|known| blake3::Hash::from_hex(&known.hash).ok()) {
-            return Ok((hash, None));
+            return Ok((Content { hash, problem: None }, None));
         }
         let age = SystemTime::now().duration_since(found.modified()?).unwrap_or_default();
-        let hash = blake3::hash(&std::fs::read(path)?);
-        Ok((hash, (age >= SETTLED).then_some(stamp)))
+        let bytes = std::fs::read(path)?;
+        let content = Content { hash: blake3::hash(&bytes), problem: glance(path, &bytes) };
+        Ok((content, (age >= SETTLED).then_some(stamp)))
     }
 
     /// A checksum, a newline and the table as JSON. Failing is no harm: the next plan hashes again.
@@ -149,8 +165,8 @@ mod tests {
         }
 
         fn hash(&self) -> blake3::Hash {
-            let mut found = Cache::open(Some(self.cache()), self.dir.path()).hashes(&[&self.file]);
-            found.remove(0).unwrap()
+            let cache = Cache::open(Some(self.cache()), self.dir.path());
+            cache.contents(&[&self.file], &|_, _| None).remove(0).unwrap().hash
         }
     }
 
@@ -170,6 +186,26 @@ mod tests {
         put(&other, "3.000", fixture.old + Duration::from_nanos(1_000_000));
         fs::rename(other, &fixture.file).unwrap();
         assert_eq!(fixture.hash(), blake3::hash(b"3.000"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_found_again_and_what_was_never_looked_at_is_looked_at() {
+        let fixture = Fixture::new();
+        let problem = |word: &'static str| {
+            let cache = Cache::open(Some(fixture.cache()), fixture.dir.path());
+            let glance = |_: &Path, bytes: &[u8]| (bytes == b"one").then(|| word.to_owned());
+            cache.contents(&[&fixture.file], &glance).remove(0).unwrap().problem
+        };
+        assert_eq!(problem("first").as_deref(), Some("first"));
+        assert_eq!(problem("second").as_deref(), Some("second"));
+        fixture.hash();
+        assert_eq!(problem("third"), None, "it is remembered as sound");
+        // As Fovea wrote it before it looked at files.
+        let cache = fs::read_dir(fixture.cache()).unwrap().next().unwrap().unwrap().path();
+        let table = fs::read_to_string(&cache).unwrap()[65..].replace(",\"sound\":true", "");
+        assert!(!table.contains("sound"), "{table}");
+        fs::write(&cache, format!("{}\n{table}", blake3::hash(table.as_bytes()).to_hex())).unwrap();
+        assert_eq!(problem("fourth").as_deref(), Some("fourth"));
     }
 
     #[test]
@@ -202,8 +238,9 @@ mod tests {
         let fixture = Fixture::new();
         fs::write(fixture.cache(), "a file where the folder should be").unwrap();
         assert_eq!(fixture.hash(), blake3::hash(b"one"));
-        let found = Cache::open(None, fixture.dir.path()).hashes(&[&fixture.file, Path::new("/nowhere")]);
-        assert_eq!(found[0].as_ref().unwrap(), &blake3::hash(b"one"));
+        let files = [&fixture.file, Path::new("/nowhere")];
+        let found = Cache::open(None, fixture.dir.path()).contents(&files, &|_, _| None);
+        assert_eq!(found[0].as_ref().unwrap().hash, blake3::hash(b"one"));
         assert!(found[1].is_err());
     }
 

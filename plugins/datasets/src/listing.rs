@@ -3,7 +3,8 @@
 //! A plugin turns its layout into a listing; what follows, from fingerprint to decoded pictures, is the same for all.
 
 use crate::decode::{self, MaskLevels};
-use crate::{files, hashes};
+use crate::files;
+use crate::hashes::{self, Content};
 use fovea_api::{
     BuildContext, ConfigIssue, DataError, DatasetSource, Plugin, PluginError, Sample, SampleMeta, SplitInfo,
 };
@@ -11,6 +12,11 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+
+/// Bad files that are named where a data set is refused.
+const BAD_SHOWN: usize = 3;
+const ADVICE: &str =
+    "mend or remove what is named (`fovea data check` names all), or set on_bad_image = \"skip\"";
 
 /// What to do about a picture or mask that cannot be decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -36,7 +42,7 @@ pub(crate) trait Layout: Plugin {
 pub(crate) fn fingerprint<L: Layout>(config: &L::Config, base_dir: &Path) -> Result<String, ConfigIssue> {
     let listing = L::list(config, base_dir).map_err(|message| ConfigIssue::at("root", message))?;
     let hash = listing.fingerprint(L::on_bad_image(config));
-    hash.map_err(|error| ConfigIssue::at("root", error.to_string()))
+    hash.map_err(|error| ConfigIssue::at("root", error))
 }
 
 /// `DatasetPlugin::build` of a layout.
@@ -104,8 +110,8 @@ impl Listing {
     }
 
     /// BLAKE3 over the names of all files, sorted, with the hashes of their contents. Where the root lies makes no
-    /// difference. A file that cannot be read is an error, unless it is to be skipped.
-    fn fingerprint(&self, policy: BadImagePolicy) -> Result<String, DataError> {
+    /// difference. A file that cannot be read, or can be seen to be broken, is an error, unless it is to be skipped.
+    fn fingerprint(&self, policy: BadImagePolicy) -> Result<String, String> {
         let entries = self.splits.iter().flat_map(|split| &split.entries);
         let paths = entries.flat_map(|e| std::iter::once(&e.picture).chain(&e.mask)).chain(&self.tables);
         let mut files: Vec<(String, &Path)> = paths.map(|p| (self.name_of(p), p.as_path())).collect();
@@ -113,15 +119,32 @@ impl Listing {
         // Two pictures of one stem (a.jpg, a.png) share a mask.
         files.dedup();
         let paths: Vec<&Path> = files.iter().map(|(_, path)| *path).collect();
-        let mut hasher = blake3::Hasher::new();
-        for ((name, path), hash) in files.iter().zip(hashes::of_contents(&self.root, &paths)) {
-            let hash = match hash {
-                Err(_) if policy == BadImagePolicy::Skip => [0; 32],
-                found => *found.map_err(|error| decode::unreadable(path, &error))?.as_bytes(),
+        let glance = |path: &Path, bytes: &[u8]| {
+            let is_table = self.tables.iter().any(|table| table == path);
+            if is_table { None } else { decode::glance(bytes).err() }
+        };
+        let (mut hasher, mut bad) = (blake3::Hasher::new(), Vec::new());
+        for ((name, path), found) in files.iter().zip(hashes::of_contents(&self.root, &paths, &glance)) {
+            let hash = match found {
+                Ok(Content { hash, problem }) => {
+                    bad.extend(problem.map(|problem| format!("{}: {problem}", path.display())));
+                    *hash.as_bytes()
+                }
+                Err(error) => {
+                    bad.push(decode::unreadable(path, &error).to_string());
+                    [0; 32]
+                }
             };
             hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes()).update(&hash);
         }
-        Ok(hasher.finalize().to_hex().to_string())
+        if policy == BadImagePolicy::Skip || bad.is_empty() {
+            return Ok(hasher.finalize().to_hex().to_string());
+        }
+        let shown = bad[..bad.len().min(BAD_SHOWN)].join("; ");
+        Err(match bad.len() - bad.len().min(BAD_SHOWN) {
+            0 => format!("{shown}; {ADVICE}"),
+            more => format!("{shown}; and {more} more; {ADVICE}"),
+        })
     }
 
     /// What the fingerprint calls a file.

@@ -156,6 +156,13 @@ fn bad_files_are_named_or_skipped() {
     assert!(wide.contains("8 x 8") && wide.contains("16 x 12"), "{wide}");
     assert!(message("faint.png").contains("brightest pixel is 9"));
 
+    let message = Folder::fingerprint(&config(root, false), Path::new("/")).unwrap_err().message;
+    for said in
+        ["empty.jpg: the file is empty", "half.jpg: the JPEG is truncated", "text.jpg", "1 more", "skip"]
+    {
+        assert!(message.contains(said), "what can be seen is known before training: {message}");
+    }
+    Folder::fingerprint(&config(root, true), Path::new("/")).unwrap();
     let source = open(root, true).unwrap();
     assert_eq!(source.len("train"), Some(3));
     assert!((0..3).all(|i| source.load("train", i).is_ok()));
