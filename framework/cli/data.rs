@@ -148,6 +148,10 @@ fn text(plugin: &PluginConfig, found: &DataCheck) -> String {
             "object's share of pictures of {split}: {min:.1} % to {max:.1} %, median {median:.1} %"
         );
     }
+    for split in found.splits.iter().filter(|split| !split.readings.is_empty()) {
+        let readings: Vec<String> = split.readings.iter().map(|(how, n)| format!("{n} as {how}")).collect();
+        let _ = writeln!(text, "masks of {} are read: {}", split.split, readings.join(", "));
+    }
     if let Some(sizes) = found.sizes {
         let range =
             |[low, high]: [usize; 2]| if low == high { low.to_string() } else { format!("{low} to {high}") };

@@ -165,6 +165,7 @@ fn shares_of_the_object_are_shown_and_odd_ones_named() {
     assert_eq!(row(&ran.stdout, "val", "all")[0], "1");
     for said in [
         "object's share of pictures of train: 0.0 % to 100.0 %, median 10.0 %",
+        "masks of train are read: 2 as black and white, at one half, 1 as numbers (0: background)",
         "1 mask is background everywhere (share 0) in `train`: train/cat/b.png",
         "1 mask is object everywhere (share 1) in `train`: train/cat/c.png",
         "train_masks holds 1 mask of no picture, or of one that has another: dog/lost.png",

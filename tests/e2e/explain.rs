@@ -192,7 +192,17 @@ fn bad_input_is_told_with_the_way_out() {
     let run = |args: &[&str]| workspace.fovea(args);
     run(&explain(&weights, "twins", &[])).fails(3, &["twins/a.png", "twins/a.jpg", "heatmap_a", "rename"]);
     run(&explain(&weights, "empty", &[])).fails(3, &["empty holds no .jpg", "not searched"]);
+    run(&explain(&weights, "empty", &[]))
+        .fails(3, &["empty holds 1 folder with pictures, not looked into: class"]);
     run(&explain(&weights, "nowhere", &[])).fails(3, &["there is no nowhere"]);
+    let pipe = |path: &str| {
+        let path = workspace.path().join(path);
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    };
+    pipe("pipe.safetensors");
+    pipe("pipe.png");
+    run(&explain(&weights, "pipe.safetensors", &[])).fails(3, &["pipe.safetensors", "not a file"]);
+    run(&explain(&weights, "pipe.png", &[])).fails(3, &["pipe.png", "it is a pipe"]);
     run(&explain("no.pth", "photos", &[])).fails(3, &["there is no file no.pth"]);
     run(&explain(&golden("vgg.pth"), "photos", &[]))
         .fails(3, &["vgg.pth", "missing: bn1.bias", "unexpected:"]);

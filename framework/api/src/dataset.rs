@@ -62,6 +62,12 @@ pub trait DatasetSource: Send + Sync {
         false
     }
 
+    /// How the mask of picture `index` of `split`, which exist, was read, in a few words; `None` where it was no file, or
+    /// cannot be read. `fovea data check` counts them: a mask that is read for something else than it is shows there.
+    fn mask_reading(&self, _split: &str, _index: usize) -> Option<String> {
+        None
+    }
+
     /// Sentences that the user should see once (pictures skipped and why, missing masks).
     fn warnings(&self) -> Vec<String> {
         Vec::new()

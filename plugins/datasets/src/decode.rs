@@ -51,12 +51,7 @@ pub(crate) fn mask(
     picture_path: &Path,
     picture: &RgbImage,
 ) -> Result<Mask, DataError> {
-    let (bytes, format) = bytes(path)?;
-    let pixels = match format {
-        ImageFormat::Png => Pixels::of_png(&bytes),
-        _ => decode(&bytes, format).map(Pixels::of_jpeg),
-    };
-    let pixels = pixels.map_err(|message| error(path, message))?;
+    let pixels = mask_pixels(path)?;
     let (width, height) = (pixels.width, pixels.height);
     if (width, height) != (picture.width, picture.height) {
         let message = format!(
@@ -67,9 +62,23 @@ pub(crate) fn mask(
         );
         return Err(error(path, message));
     }
-    let object = mask::object(&pixels, levels).map_err(|message| error(path, message))?;
-    let pixels = object.into_iter().map(|object| if object { 255 } else { 0 }).collect();
+    let found = mask::object(&pixels, levels).map_err(|message| error(path, message))?;
+    let pixels = found.object.into_iter().map(|object| if object { 255 } else { 0 }).collect();
     Ok(Mask { width, height, pixels })
+}
+
+/// How the file of a mask is read, in a few words; `None` where it cannot be.
+pub(crate) fn mask_reading(path: &Path, levels: MaskLevels) -> Option<&'static str> {
+    Some(mask::object(&mask_pixels(path).ok()?, levels).ok()?.how)
+}
+
+fn mask_pixels(path: &Path) -> Result<Pixels, DataError> {
+    let (bytes, format) = bytes(path)?;
+    let pixels = match format {
+        ImageFormat::Png => Pixels::of_png(&bytes),
+        _ => decode(&bytes, format).map(Pixels::of_jpeg),
+    };
+    pixels.map_err(|message| error(path, message))
 }
 
 /// What a file holds, and of which of the two formats it is.

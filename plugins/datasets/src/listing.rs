@@ -239,6 +239,11 @@ impl DatasetSource for Source {
         self.entry(split, index).read(self.listing.mask_levels)
     }
 
+    fn mask_reading(&self, split: &str, index: usize) -> Option<String> {
+        let mask = self.entry(split, index).mask.as_deref()?;
+        decode::mask_reading(mask, self.listing.mask_levels).map(str::to_owned)
+    }
+
     fn decodes_files(&self) -> bool {
         true
     }

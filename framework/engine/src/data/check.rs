@@ -8,6 +8,7 @@ use fovea_api::{BuildContext, DataError, DatasetSource, Registry, RgbImage, Samp
 use fovea_plan::{DeviceRequest, Plan, PluginConfig};
 use rayon::prelude::*;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What was found in a data set.
@@ -36,6 +37,8 @@ pub struct SplitCheck {
     pub groups: Vec<GroupCheck>,
     /// How much of the pictures is object; `None` where no mask can be read.
     pub object: Option<Shares>,
+    /// How many masks were read in which way, in words; empty where they are no files.
+    pub readings: BTreeMap<String, usize>,
 }
 
 /// A group's share of a split.
@@ -139,7 +142,11 @@ pub fn check(dataset: &dyn DatasetSource, tick: &(dyn Fn() + Sync)) -> DataCheck
         let read: Vec<Result<Facts, DataError>> = (0..split.len)
             .into_par_iter()
             .map(|index| {
-                let facts = dataset.load(&split.name, index).map(|sample| Facts::of(&sample));
+                let facts = dataset.load(&split.name, index).map(|sample| {
+                    let has_mask = sample.mask.is_some();
+                    let reading = if has_mask { dataset.mask_reading(&split.name, index) } else { None };
+                    Facts { reading, ..Facts::of(&sample) }
+                });
                 tick();
                 facts
             })
@@ -154,12 +161,13 @@ struct Facts {
     width: usize,
     height: usize,
     mask: Option<Share>,
+    reading: Option<String>,
 }
 
 impl Facts {
     fn of(sample: &Sample) -> Self {
         let &RgbImage { width, height, .. } = &sample.image;
-        Self { width, height, mask: sample.mask.as_ref().map(Share::of) }
+        Self { width, height, mask: sample.mask.as_ref().map(Share::of), reading: None }
     }
 }
 
@@ -169,7 +177,7 @@ impl DataCheck {
         let mut classes: Vec<Counts> = dataset.classes().iter().map(class).collect();
         let group = |name: &String| GroupCheck { group: name.clone(), pictures: 0 };
         let mut groups: Vec<GroupCheck> = dataset.groups().iter().map(group).collect();
-        let mut shares = Vec::new();
+        let (mut shares, mut readings) = (Vec::new(), BTreeMap::new());
         for (index, read) in read.into_iter().enumerate() {
             let meta = dataset.meta(split, index);
             let (split, id) = (split.to_owned(), meta.id);
@@ -194,6 +202,9 @@ impl DataCheck {
                             counts.masks += 1;
                             counts.empty_masks += usize::from(share.is_empty());
                             shares.push((id, share));
+                            if let Some(reading) = facts.reading {
+                                *readings.entry(reading).or_default() += 1;
+                            }
                         }
                     }
                 }
@@ -201,7 +212,7 @@ impl DataCheck {
         }
         let object = Shares::of(&shares);
         self.warnings.extend(object.iter().flat_map(|shares| shares.warnings(split)));
-        self.splits.push(SplitCheck { split: split.to_owned(), classes, groups, object });
+        self.splits.push(SplitCheck { split: split.to_owned(), classes, groups, object, readings });
     }
 }
 

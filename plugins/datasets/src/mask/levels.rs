@@ -22,6 +22,15 @@ pub(super) enum Reading {
 }
 
 impl Reading {
+    /// In a few words.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::From(_) => "black and white, at one half",
+            Self::NonZero { void: None } => "numbers (0: background)",
+            Self::NonZero { void: Some(_) } => "numbers (0: background, 255: void)",
+        }
+    }
+
     pub(super) fn is_object(self, value: u16) -> bool {
         match self {
             Self::From(least) => value >= least,

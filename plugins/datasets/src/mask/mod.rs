@@ -1,5 +1,5 @@
-//! Which pixels of a mask's file are the object. The main types are [`Pixels`], what the file holds, and [`MaskLevels`]; the
-//! main function is [`object`]. What is read how: `decode`.
+//! Which pixels of a mask's file are the object. The main types are [`Pixels`], what the file holds, [`MaskLevels`],
+//! and [`Found`]; the main function is [`object`]. What is read how: `decode`.
 
 mod colours;
 mod levels;

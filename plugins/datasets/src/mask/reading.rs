@@ -5,8 +5,16 @@ use super::levels::{self, MaskLevels};
 use super::pixels::{Pixels, Stored};
 use std::collections::BTreeSet;
 
+/// The object in a mask.
+pub(crate) struct Found {
+    /// By pixel, row by row.
+    pub(crate) object: Vec<bool>,
+    /// What told it, in a few words.
+    pub(crate) how: &'static str,
+}
+
 /// Which pixels are the object. The error says what was found and what to write instead.
-pub(crate) fn object(pixels: &Pixels, levels: MaskLevels) -> Result<Vec<bool>, String> {
+pub(crate) fn object(pixels: &Pixels, levels: MaskLevels) -> Result<Found, String> {
     match &pixels.alpha {
         Some(alpha) => opaque(alpha, &pixels.stored, || shown(pixels, levels)),
         None => shown(pixels, levels),
@@ -14,25 +22,29 @@ pub(crate) fn object(pixels: &Pixels, levels: MaskLevels) -> Result<Vec<bool>, S
 }
 
 /// The object by the colours alone.
-fn shown(pixels: &Pixels, levels: MaskLevels) -> Result<Vec<bool>, String> {
+fn shown(pixels: &Pixels, levels: MaskLevels) -> Result<Found, String> {
     let lossy = pixels.lossy;
     match &pixels.stored {
         Stored::Grey { values, full } => grey(values, *full, levels, lossy),
         Stored::Indexed { indices, palette } => match greys(indices, palette) {
             Some(values) => grey(&values, 255, levels, lossy),
-            None => colours::indexed(indices, palette),
+            None => {
+                let object = colours::indexed(indices, palette)?;
+                Ok(Found { object, how: "indices of a palette (0: background, 255: void)" })
+            }
         },
         Stored::Colour(pixels) => match colours::coloured(pixels, lossy)? {
             // Computed from colours: levels, whatever they are.
             Colours::Grey(values) => grey(&values, 255, levels, true),
-            Colours::Object(object) => Ok(object),
+            Colours::Object(object) => Ok(Found { object, how: "colours on black" }),
         },
     }
 }
 
-fn grey(values: &[u16], full: u16, levels: MaskLevels, lossy: bool) -> Result<Vec<bool>, String> {
+fn grey(values: &[u16], full: u16, levels: MaskLevels, lossy: bool) -> Result<Found, String> {
     let reading = levels::reading(&levels::counts(values.iter()), full, levels, lossy)?;
-    Ok(values.iter().map(|value| reading.is_object(*value)).collect())
+    let object = values.iter().map(|value| reading.is_object(*value)).collect();
+    Ok(Found { object, how: reading.words() })
 }
 
 /// Grey levels, where a palette is one of greys, or only its black and its white are in use.
@@ -47,8 +59,8 @@ fn greys(indices: &[u8], palette: &[[u8; 3]]) -> Option<Vec<u16>> {
 fn opaque(
     alpha: &[u8],
     stored: &Stored,
-    shown: impl FnOnce() -> Result<Vec<bool>, String>,
-) -> Result<Vec<bool>, String> {
+    shown: impl FnOnce() -> Result<Found, String>,
+) -> Result<Found, String> {
     let used: BTreeSet<u8> = alpha.iter().copied().collect();
     let (Some(&least), Some(&most)) = (used.first(), used.last()) else { return shown() };
     if least == most || least >= 128 {
@@ -77,7 +89,7 @@ fn opaque(
                        cannot be told; save the mask without alpha";
         return Err(message.to_owned());
     }
-    Ok(object)
+    Ok(Found { object, how: "alpha channel" })
 }
 
 impl Stored {
