@@ -205,7 +205,7 @@ fn bad_input_is_told_with_the_way_out() {
     run(&explain(&weights, "pipe.png", &[])).fails(3, &["pipe.png", "it is a pipe"]);
     run(&explain("no.pth", "photos", &[])).fails(3, &["there is no file no.pth"]);
     run(&explain(&golden("vgg.pth"), "photos", &[]))
-        .fails(3, &["vgg.pth", "missing: bn1.bias", "unexpected:"]);
+        .fails(2, &["vgg.pth", "weights of another network: they are named as a VGG with 4 convolutions"]);
     run(&explain(&weights, "photos", &["--set", "withs=[1]", "--set", "stm=1"]))
         .fails(2, &["withs", "stm", "`widths`"]);
     run(&explain(&weights, "photos", &["--threshold", "-1"])).fails(2, &["threshold"]);
@@ -218,12 +218,13 @@ fn bad_input_is_told_with_the_way_out() {
     unknown[2] = "resnet81";
     run(&unknown).fails(2, &["resnet81", "resnet18"]);
     run(&["explain", "--images", "photos", "--out", "out"]).fails(2, &["--model", "--weights"]);
+    let vgg_weights = golden("vgg.pth");
     let vgg = [
         "explain",
         "--model",
         "vgg16",
         "--weights",
-        &weights,
+        &vgg_weights,
         "--size",
         "8",
         "--images",
@@ -243,4 +244,89 @@ fn bad_input_is_told_with_the_way_out() {
     let nan: Tensors = [("a".to_owned(), (vec![3, 32, 32], vec![f32::NAN; 3072]))].into();
     workspace.write("nan.safetensors", tensors(&nan));
     run(&explain(&weights, "nan.safetensors", &[])).fails(3, &["`a`", "not finite"]);
+}
+
+#[test]
+fn weights_are_read_by_their_content_whatever_their_name() {
+    let workspace = Workspace::new();
+    workspace.write("photos/a.png", png(90));
+    let settings = ["layers=[1,1,1,1]", "widths=[8,12,16,24]", "stem_width=8"];
+    let explain = |weights: &str| {
+        let mut args =
+            vec!["explain", "--model", "resnet18", "--images", "photos", "--out", "out", "--size", "32"];
+        settings.iter().for_each(|setting| args.extend(["--set", setting]));
+        args.extend(["--weights", weights]);
+        workspace.fovea(&args)
+    };
+    let (pth, safe) = (golden("resnet_basic.pth"), golden("resnet_basic.safetensors"));
+    for (name, from) in [
+        ("resnet18-imagenet-100.pth", &pth),
+        ("best.pth.tar", &pth),
+        ("epoch=3.ckpt", &pth),
+        ("pytorch_model.bin", &pth),
+        ("weights", &safe),
+        ("weights.pth", &safe),
+        ("weights.safetensors", &pth),
+    ] {
+        std::fs::copy(from, workspace.path().join(name)).unwrap();
+        explain(name).ok();
+    }
+    // Under other names than the network's, f32 again.
+    let mut own = read_tensors(Path::new(&safe));
+    own.retain(|name, _| !name.ends_with("num_batches_tracked"));
+    for prefix in ["module.", "model._orig_mod.", "net.", "backbone.", "anything.at.all."] {
+        let renamed: Tensors =
+            own.iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor.clone())).collect();
+        workspace.write("renamed.safetensors", tensors(&renamed));
+        explain("renamed.safetensors").ok();
+    }
+    let mut spoilt = own.clone();
+    spoilt.get_mut("layer1.0.conv1.weight").unwrap().1[3] = f32::NAN;
+    workspace.write("nan.safetensors", tensors(&spoilt));
+    explain("nan.safetensors").fails(3, &["1 of 576 values of tensor `layer1.0.conv1.weight` are NaN"]);
+}
+
+#[test]
+fn what_is_no_checkpoint_is_told_when_the_plan_is_made() {
+    let workspace = Workspace::new();
+    workspace
+        .write("lfs.pth", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 46830571\n");
+    workspace.write("page.pth", "<!DOCTYPE html><html>404</html>");
+    workspace.write("empty.pth", "");
+    let whole = std::fs::read(golden("resnet_basic.pth")).unwrap();
+    workspace.write("cut.pth", &whole[..whole.len() / 2]);
+    let resnet = golden("resnet_basic.pth");
+    for (model, said) in [
+        ("{name=\"resnet18\", weights=\"lfs.pth\"}", "git lfs pull"),
+        ("{name=\"resnet18\", weights=\"page.pth\"}", "web page"),
+        ("{name=\"vgg16\", weights=\"empty.pth\"}", "empty (0 bytes)"),
+        ("{name=\"resnet18\", weights=\"cut.pth\"}", "damaged or cut short"),
+        ("{name=\"resnet18\", weights=\"nowhere.pth\"}", "there is no file"),
+        (
+            &format!("{{name=\"vgg16\", weights=\"{resnet}\"}}"),
+            "these are weights of another network: they are named as a ResNet",
+        ),
+        (&format!("{{name=\"resnet50\", weights=\"{resnet}\"}}"), "there is no `layer1.1.conv1.weight`"),
+    ] {
+        workspace.write(
+            "x.toml",
+            format!("{SMALL}\n").replace(
+                "[model]\nname = \"resnet-tiny\"\nstem_width = 4\nwidths = [4, 4, 8, 8]\n",
+                &format!("[model]\n{}\n", table(model)),
+            ),
+        );
+        let planned = workspace.fovea(&["plan", "x.toml"]).fails(2, &[said]);
+        assert!(planned.stderr.contains("x.toml:"), "a place: {}", planned.stderr);
+    }
+    // Of a localizer, too.
+    let localizer = format!("localizer={{name=\"lost\", weights=\"{resnet}\"}}");
+    workspace.write("small.toml", SMALL);
+    workspace
+        .fovea(&["plan", "small.toml", &localizer])
+        .fails(2, &["these are weights of another network", "there is no `cls_token`"]);
+}
+
+/// An inline table as lines.
+fn table(inline: &str) -> String {
+    inline.trim_matches(['{', '}']).split(", ").map(|entry| format!("{entry}\n")).collect()
 }

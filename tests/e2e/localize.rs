@@ -70,7 +70,8 @@ fn bad_input_costs_no_finished_work() {
     lost(&["--set", "weights=gone.pth"]).fails(2, &["there is no file", "gone.pth"]);
     lost(&["--localizer", "lots"]).fails(2, &["did you mean `lost`"]);
     let resnet = format!("weights={}", golden("resnet_basic.pth").display());
-    lost(&["--set", &resnet]).fails(2, &["resnet_basic.pth", "no vision transformer"]);
+    lost(&["--set", &resnet])
+        .fails(2, &["resnet_basic.pth", "weights of another network", "there is no `cls_token`"]);
     workspace
         .fovea(&["localize", "--images", "nowhere", "--out", "out", "--set", "features=patch-stats"])
         .fails(3, &["nowhere"]);

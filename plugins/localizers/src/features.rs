@@ -2,10 +2,10 @@
 
 use crate::patches::cnn::ConvFeatures;
 use crate::patches::stats::PatchStats;
-use crate::patches::vit::VisionTransformer;
+use crate::patches::vit::{self, VisionTransformer};
 use crate::patches::{Discovery, PatchFeatures, PatchLocalizer};
 use fovea_api::registry::{BuildContext, LocalizerPlugin};
-use fovea_api::weights::{StateDict, check_weights, fingerprint_weights};
+use fovea_api::weights::{StateDict, check_weights_of, fingerprint_weights};
 use fovea_api::{ConfigIssue, Localizer, ModelContext, PluginError, Precision};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,11 @@ impl Default for FeatureConfig {
 impl FeatureConfig {
     /// What types cannot say.
     pub(crate) fn issues(&self, base_dir: &Path) -> Vec<ConfigIssue> {
-        let mut issues = check_weights(self.weights.as_deref(), base_dir);
+        let own: Vec<String> = match self.features {
+            Features::Dino => vit::OWN.map(str::to_owned).to_vec(),
+            _ => Vec::new(),
+        };
+        let mut issues = check_weights_of(self.weights.as_deref(), base_dir, &own);
         if self.features == Features::PatchStats {
             let given = self.weights.is_some();
             issues.extend(

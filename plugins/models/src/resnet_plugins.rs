@@ -5,7 +5,7 @@ use crate::options::{Freeze, built, check_positive};
 use crate::resnet::{Architecture, BlockKind, ResNet};
 use fovea_api::registry::ModelPlugin;
 use fovea_api::weights::{
-    HeadReplaced, StateDict, WeightsError, check_weights, fingerprint_weights, load_state_dict,
+    HeadReplaced, StateDict, WeightsError, check_weights_of, fingerprint_weights, load_state_dict,
 };
 use fovea_api::{BuiltModel, ConfigIssue, ModelContext, Plugin, PluginError};
 use schemars::JsonSchema;
@@ -116,7 +116,12 @@ impl<P: ResNetPreset> Plugin for ResNetPlugin<P> {
 
     fn check(config: &Self::Config, base_dir: &Path) -> Vec<ConfigIssue> {
         let even = config.stem_kernel % 2 == 0;
-        let mut issues = check_weights(config.weights.as_deref(), base_dir);
+        // The first convolution of each block: more or fewer blocks are another network.
+        let blocks = config.layers.iter().enumerate().flat_map(|(stage, blocks)| {
+            (0..(*blocks).min(64)).map(move |block| format!("layer{}.{block}.conv1.weight", stage + 1))
+        });
+        let own: Vec<String> = ["conv1.weight".to_owned()].into_iter().chain(blocks).collect();
+        let mut issues = check_weights_of(config.weights.as_deref(), base_dir, &own);
         issues.extend(check_positive("layers", &config.layers));
         issues.extend(check_positive("widths", &config.widths));
         issues.extend(check_positive("strides", &config.strides));

@@ -5,7 +5,7 @@ use crate::options::{Freeze, built, check_positive};
 use crate::vgg::{Architecture, CamLayer, Vgg};
 use fovea_api::registry::ModelPlugin;
 use fovea_api::weights::{
-    HeadReplaced, StateDict, WeightsError, check_weights, fingerprint_weights, load_state_dict,
+    HeadReplaced, StateDict, WeightsError, check_weights_of, fingerprint_weights, load_state_dict,
 };
 use fovea_api::{BuiltModel, ConfigIssue, ModelContext, Plugin, PluginError};
 use schemars::JsonSchema;
@@ -111,7 +111,8 @@ impl<P: VggPreset> Plugin for VggPlugin<P> {
     fn check(config: &Self::Config, base_dir: &Path) -> Vec<ConfigIssue> {
         let empty = config.stages.is_empty() || config.stages.iter().any(Vec::is_empty);
         let certain = !(0.0..1.0).contains(&config.dropout);
-        let mut issues = check_weights(config.weights.as_deref(), base_dir);
+        let own = ["features.0.weight", "classifier.0.weight"].map(str::to_owned);
+        let mut issues = check_weights_of(config.weights.as_deref(), base_dir, &own);
         issues.extend(empty.then(|| ConfigIssue::at("stages", "every stage needs at least one convolution")));
         issues.extend(check_positive("stages", config.stages.iter().flatten()));
         issues.extend(check_positive("hidden", &config.hidden));

@@ -9,6 +9,9 @@ use fovea_api::weights::{Mismatch, StateDict};
 use fovea_api::{PluginError, RgbImage};
 use std::collections::BTreeMap;
 
+/// Tensors by which a checkpoint is known.
+pub(crate) const OWN: [&str; 4] =
+    ["cls_token", "pos_embed", "patch_embed.proj.weight", "blocks.0.attn.qkv.weight"];
 /// Epsilon of layer normalisations, as DINO sets it.
 const EPSILON: f64 = 1e-6;
 /// Dimensions of a head in DINO's ViT-S and ViT-B.
@@ -101,8 +104,8 @@ impl VisionTransformer {
     /// # Errors
     /// What is wrong with the checkpoint, with every missing, unexpected and mis-shaped tensor.
     pub(crate) fn new(dict: StateDict, heads: Option<usize>, device: &Device) -> Result<Self, String> {
-        // Full training checkpoints hold a student, too, and call the network a backbone with a projection head.
-        let dict = dict.nested("teacher.").nested("backbone.");
+        // Full training checkpoints call the network a backbone, beside a projection head.
+        let dict = dict.fitted(&|name| OWN.contains(&name));
         let shape = |name: &str| dict.0.get(name).map(|data| data.shape().to_vec()).unwrap_or_default();
         let (embed, positions) = (shape("patch_embed.proj.weight"), shape("pos_embed"));
         let (&[d, 3, patch, _], &[1, tokens, _]) = (&embed[..], &positions[..]) else {
