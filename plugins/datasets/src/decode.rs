@@ -51,16 +51,28 @@ pub(crate) fn mask(
     picture_path: &Path,
     picture: &RgbImage,
 ) -> Result<Mask, DataError> {
-    let pixels = mask_pixels(path)?;
-    let (width, height) = (pixels.width, pixels.height);
-    if (width, height) != (picture.width, picture.height) {
+    let (bytes, format) = bytes(path)?;
+    let is_unlike = |size: [usize; 2]| size != [picture.width, picture.height];
+    let unlike = |[width, height]: [usize; 2]| {
         let message = format!(
             "the mask is {width} x {height} pixels, but its picture {} is {} x {}; they must be equal",
             picture_path.display(),
             picture.width,
             picture.height
         );
-        return Err(error(path, message));
+        error(path, message)
+    };
+    // Before it is decoded, so that it takes no more memory than its picture.
+    if let (ImageFormat::Png, Some(size)) =
+        (format, png_size(&bytes).map(|size| size.map(|side| side as usize)))
+        && is_unlike(size)
+    {
+        return Err(unlike(size));
+    }
+    let pixels = mask_pixels(&bytes, format).map_err(|message| error(path, message))?;
+    let (width, height) = (pixels.width, pixels.height);
+    if is_unlike([width, height]) {
+        return Err(unlike([width, height]));
     }
     let found = mask::object(&pixels, levels).map_err(|message| error(path, message))?;
     let pixels = found.object.into_iter().map(|object| if object { 255 } else { 0 }).collect();
@@ -69,16 +81,15 @@ pub(crate) fn mask(
 
 /// How the file of a mask is read, in a few words; `None` where it cannot be.
 pub(crate) fn mask_reading(path: &Path, levels: MaskLevels) -> Option<&'static str> {
-    Some(mask::object(&mask_pixels(path).ok()?, levels).ok()?.how)
+    let (bytes, format) = bytes(path).ok()?;
+    Some(mask::object(&mask_pixels(&bytes, format).ok()?, levels).ok()?.how)
 }
 
-fn mask_pixels(path: &Path) -> Result<Pixels, DataError> {
-    let (bytes, format) = bytes(path)?;
-    let pixels = match format {
-        ImageFormat::Png => Pixels::of_png(&bytes),
-        _ => decode(&bytes, format).map(Pixels::of_jpeg),
-    };
-    pixels.map_err(|message| error(path, message))
+fn mask_pixels(bytes: &[u8], format: ImageFormat) -> Result<Pixels, String> {
+    match format {
+        ImageFormat::Png => Pixels::of_png(bytes),
+        _ => decode(bytes, format).map(Pixels::of_jpeg),
+    }
 }
 
 /// What a file holds, and of which of the two formats it is.

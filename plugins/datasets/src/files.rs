@@ -33,21 +33,23 @@ impl Directory {
             if name.as_encoded_bytes().starts_with(b".") {
                 continue;
             }
-            let name = name.into_string().map_err(|name| {
-                io::Error::other(format!("the name {name:?} is not UTF-8; rename or remove it"))
-            })?;
-            if name.contains(char::is_control) {
-                let message = format!("the name {name:?} has control characters; rename or remove it");
-                return Err(io::Error::other(message));
-            }
             // Follows links, so that a data set may be assembled from them; a dangling link counts as a file, and
             // fails as a picture.
             let (at, kind) = (entry.path(), entry.file_type()?);
-            if kind.is_dir() || kind.is_symlink() && at.is_dir() {
-                found.folders.insert(name, at)
-            } else {
-                found.files.insert(name, at)
+            let is_folder = kind.is_dir() || kind.is_symlink() && at.is_dir();
+            let problem = match name.to_str() {
+                None => "is not UTF-8",
+                Some(name) if name.contains(char::is_control) => "has control characters",
+                Some(name) => {
+                    let place = if is_folder { &mut found.folders } else { &mut found.files };
+                    place.insert(name.to_owned(), at);
+                    continue;
+                }
             };
+            // Anything else is no picture under any name, such as the `Icon\r` of macOS.
+            if is_folder || is_picture(&at) {
+                return Err(io::Error::other(format!("the name {name:?} {problem}; rename or remove it")));
+            }
         }
         Ok(found)
     }

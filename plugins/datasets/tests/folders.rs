@@ -109,6 +109,8 @@ fn every_name_of_masks_is_known() {
         tree(&["train/cat/a.png", "train-masks/cat/a.png", "masks/train/cat/a.png", "test_masks/cat/a.png"]);
     let source = open(dir.path());
     assert_eq!(splits(source.as_ref()), ["train: train/cat/a.png*"]);
+    put(dir.path(), "masks/a.png");
+    warned(open(dir.path()).as_ref(), &["masks holds 1 file in no folder of a split; ignored: a.png"]);
     warned(source.as_ref(), &["masks/train is ignored", "are read from", "test_masks has no split `test`"]);
 }
 
@@ -240,6 +242,11 @@ fn names_that_cannot_be_shown_are_named_with_escapes() {
     let dir = tree(&["train/cat/a.png"]);
     put(dir.path(), Path::new("train/cat").join(OsStr::from_bytes(b"b\xe9.png")));
     refused(dir.path(), &[r#""b\xE9.png" is not UTF-8"#, "train/cat"]);
+    // As macOS leaves them: no pictures, whatever they are called.
+    let dir = tree(&["train/cat/a.png"]);
+    write(dir.path(), "train/cat/Icon\r", "x");
+    fs::write(dir.path().join(OsStr::from_bytes(b"notes\xe9")), "x").unwrap();
+    assert_eq!(open(dir.path()).warnings(), [] as [String; 0]);
     let dir = tree(&["train/cat/a.png", "train/cat/b\u{1b}[2J.png"]);
     refused(dir.path(), &[r#""b\u{1b}[2J.png" has control characters"#, "rename"]);
     write(dir.path(), "metadata.csv", "img_filename,y,split,place\n\"a\u{1b}.png\",0,0,0\n");

@@ -376,17 +376,74 @@ fn colours_on_black_are_objects() {
     both_refuse(&jpeg(photo), &["many colours"]);
 }
 
+/// Damage of every kind ends in a mask or in a message.
+#[test]
+fn no_damage_panics() {
+    let files = [
+        grey([0, 255, 7, 0]),
+        grey_of(BitDepth::Two, [0, 1, 2, 3]),
+        grey_of(BitDepth::Sixteen, [0, 7, 300, 65535]),
+        indexed([0, 15, 255, 2], &voc(), &[0, 255]),
+        coloured([BLACK, WHITE, [9, 8, 7], BLACK], Some([0, 255, 90, 0])),
+        jpeg_grey([0, 255, 200, 0]),
+    ];
+    let dir = TempDir::new().unwrap();
+    put(&dir.path().join("train/cat/a.jpg"), &picture());
+    let mask = dir.path().join("train-masks/cat/a.png");
+    put(&mask, &files[0]);
+    let config = FolderConfig { root: dir.path().to_owned(), on_bad_image: BadImagePolicy::Error };
+    let source = Folder::build(config, &context()).unwrap();
+    let mut state = 1_u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as usize % below
+    };
+    let mut read = 0;
+    for round in 0..1_500 {
+        let mut bytes = files[round % files.len()].clone();
+        for _ in 0..=random(3) {
+            let at = random(bytes.len());
+            bytes[at] = random(256) as u8;
+        }
+        bytes.truncate(bytes.len() - random(2) * random(20));
+        mend_checksums(&mut bytes);
+        fs::write(&mask, &bytes).unwrap();
+        match source.load("train", 0) {
+            Ok(sample) => read += usize::from(sample.mask.unwrap().pixels.len() == WIDTH * HEIGHT),
+            Err(error) => assert!(error.to_string().contains("a.png: "), "{error}"),
+        }
+    }
+    assert!(read > 25, "some damage is to pixels only: {read}");
+}
+
+/// Gives every chunk of a PNG the checksum of what it holds now, so that damage gets past it.
+fn mend_checksums(bytes: &mut [u8]) {
+    let mut at = 8;
+    while let Some(head) = bytes.get(at..at + 4) {
+        let end = at + 8 + u32::from_be_bytes(head.try_into().unwrap()) as usize;
+        let Some(sum) = bytes.get(at + 4..end).map(crc) else { return };
+        let Some(place) = bytes.get_mut(end..end + 4) else { return };
+        place.copy_from_slice(&sum.to_be_bytes());
+        at = end + 4;
+    }
+}
+
+/// The checksum of a PNG's chunk.
+fn crc(bytes: &[u8]) -> u32 {
+    let mut crc = !0_u32;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        (0..8).for_each(|_| crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 });
+    }
+    !crc
+}
+
 #[test]
 fn what_claims_gigapixels_or_is_torn_is_named() {
     let mut bomb = grey([0, 255, 0, 0]);
-    // The width in the header, and its checksum.
+    // The width in the header.
     bomb[16..20].copy_from_slice(&1_000_000_000_u32.to_be_bytes());
-    let mut crc = !0_u32;
-    for byte in &bomb[12..29] {
-        crc ^= u32::from(*byte);
-        (0..8).for_each(|_| crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 });
-    }
-    bomb[29..33].copy_from_slice(&(!crc).to_be_bytes());
+    mend_checksums(&mut bomb);
     both_refuse(&bomb, &["1000000000 x 12"]);
     let whole = grey([0, 255, 0, 0]);
     both_refuse(&whole[..whole.len() - 20], &["cannot be decoded"]);

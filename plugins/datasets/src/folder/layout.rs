@@ -1,7 +1,7 @@
 //! Which folder of a data set is what. The main type is [`Folders`].
 
-use crate::files::{Directory, is_picture, list, nfc};
-use crate::tree::{is_aside, is_junk};
+use crate::files::{Directory, count, few, is_picture, list, nfc};
+use crate::tree::{Way, is_aside, is_junk};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -43,7 +43,7 @@ impl Folders {
         };
         let classes = classes(train)?;
         let mut warnings = Vec::new();
-        let mut masks = mask_folders(&found)?;
+        let mut masks = mask_folders(&found, &mut warnings)?;
         let mut splits = Vec::new();
         for (name, pictures) in &found {
             if ALL_MASKS.contains(&name.as_str()) || mask_of(name).is_some() {
@@ -95,7 +95,10 @@ fn mask_of(name: &str) -> Option<&str> {
 }
 
 /// Folders of masks by split, those with the documented name first.
-fn mask_folders(found: &BTreeMap<String, PathBuf>) -> Result<BTreeMap<String, Vec<PathBuf>>, String> {
+fn mask_folders(
+    found: &BTreeMap<String, PathBuf>,
+    warnings: &mut Vec<String>,
+) -> Result<BTreeMap<String, Vec<PathBuf>>, String> {
     let mut masks: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     for end in MASKS {
         for (name, path) in found {
@@ -105,7 +108,15 @@ fn mask_folders(found: &BTreeMap<String, PathBuf>) -> Result<BTreeMap<String, Ve
         }
     }
     for path in ALL_MASKS.iter().filter_map(|name| found.get(*name)) {
-        for (split, path) in Directory::of(path)?.folders {
+        let Directory { folders, files } = Directory::of(path)?;
+        if !files.is_empty() {
+            let (files, names) = (count(files.len(), "file"), few(&files.into_keys().collect::<Vec<_>>()));
+            let at = path.display();
+            warnings.push(format!(
+                "{at} holds {files} in no folder of a split; ignored: {names}; expected train/CLASS/NAME.png"
+            ));
+        }
+        for (split, path) in folders {
             if !is_junk(&split) {
                 masks.entry(split).or_default().push(path);
             }
@@ -170,19 +181,21 @@ fn no_split(name: &str, folder: &Path, classes: &[String]) -> Result<Option<Stri
         Some(format!(
             "it has no folder named as a class of the train split ({known}), so it is no test split"
         ))
-    } else if of_classes.any(|class| holds_pictures(class, 8)) {
+    } else if of_classes.any(|class| holds_pictures(class, &Way::default())) {
         None
     } else {
         Some("its folders hold no pictures (.jpg, .jpeg, .png), so it is no test split".to_owned())
     })
 }
 
-/// Whether a picture lies in a folder or some levels below it.
-fn holds_pictures(folder: &Path, levels: usize) -> bool {
-    let Ok(found) = Directory::of(folder) else {
+/// Whether a picture lies in a folder or below it.
+fn holds_pictures(folder: &Path, way: &Way) -> bool {
+    let (found, way) = match (Directory::of(folder), way.enter(folder)) {
+        (Ok(found), Ok(Some(way))) => (found, way),
+        (_, Ok(None)) => return false,
         // Whoever lists it as a split says what is wrong.
-        return true;
+        _ => return true,
     };
     found.files.values().any(|file| is_picture(file))
-        || levels > 0 && found.folders.values().any(|inner| holds_pictures(inner, levels - 1))
+        || found.folders.values().any(|inner| holds_pictures(inner, &way))
 }

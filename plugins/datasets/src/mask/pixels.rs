@@ -42,15 +42,18 @@ impl Pixels {
     /// What a PNG holds. `image` would look palettes up and stretch numbers to 8 bits, and so lose what they are.
     pub(crate) fn of_png(bytes: &[u8]) -> Result<Self, String> {
         let failed = |e: png::DecodingError| format!("cannot be decoded: {e}");
-        let limits = png::Limits { bytes: LARGEST };
-        let mut reader =
-            png::Decoder::new_with_limits(Cursor::new(bytes), limits).read_info().map_err(failed)?;
+        let mut decoder = png::Decoder::new(Cursor::new(bytes));
+        // What is not looked at is not unpacked either.
+        decoder.set_ignore_text_chunk(true);
+        decoder.set_ignore_iccp_chunk(true);
+        let mut reader = decoder.read_info().map_err(failed)?;
         let size = reader.output_buffer_size().filter(|size| *size <= LARGEST);
         let (width, height) = reader.info().size();
         let mut buffer = vec![0; size.ok_or_else(|| too_large(width, height))?];
         let frame = reader.next_frame(&mut buffer).map_err(failed)?;
         buffer.truncate(frame.buffer_size());
-        let (width, height) = (width as usize, height as usize);
+        // Of an animation, the first frame, which need not fill the picture.
+        let (width, height) = (frame.width as usize, frame.height as usize);
         let samples = samples(&buffer, frame.bit_depth, frame.line_size, width * frame.color_type.samples());
         let key = reader.info().trns.as_deref();
         let (stored, alpha) = match frame.color_type {

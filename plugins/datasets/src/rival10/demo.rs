@@ -2,6 +2,7 @@
 
 use super::meta::{CLASSES, LABEL_MAPPINGS, WNID_TO_CLASS};
 use super::scan::{MASKS, PICTURES};
+use crate::files;
 use crate::scenes::{self, ScenesConfig};
 use fovea_api::{DataError, DatasetSource, Sample};
 use image::codecs::jpeg::JpegEncoder;
@@ -114,7 +115,7 @@ fn is_there(root: &Path, demo: Rival10Demo) -> Result<bool, DataError> {
         Ok(true) => return Ok(false),
         Ok(false) => {}
     }
-    let marker = fs::read(root.join(MARKER)).ok();
+    let marker = files::read(&root.join(MARKER)).ok();
     match marker.and_then(|text| serde_json::from_slice::<Rival10Demo>(&text).ok()) {
         Some(found) if found == demo => Ok(true),
         Some(Rival10Demo { train, test, size }) => Err(failed(
