@@ -99,7 +99,15 @@ fn pictures_in_folders_of_a_class_are_found() {
 
 #[test]
 fn every_name_of_masks_is_known() {
-    for masks in ["train-masks", "train_masks", "train_mask", "masks/train", "Masks/train"] {
+    for masks in [
+        "train-masks",
+        "train_masks",
+        "train_mask",
+        "masks_train",
+        "mask-train",
+        "masks/train",
+        "Masks/train",
+    ] {
         let mask = format!("{masks}/cat/a.png");
         let source = open(tree(&["train/cat/a.png", &mask]).path());
         assert_eq!(source.splits().len(), 1, "{masks}");
@@ -141,6 +149,8 @@ fn a_folder_that_is_no_split_becomes_none() {
     put(root, "train/__MACOSX/a.png");
     put(root, "extra/d.png");
     put(root, "labels/train/cat/a.png");
+    put(root, "test.segmentations/cat/a.png");
+    put(root, "test-masked/cat/d.png");
     write(root, "__MACOSX/train/cat/._a.png", "x");
     write(root, "train/cat/._a.png", "x");
     write(root, "train/cat/.DS_Store", "x");
@@ -149,7 +159,11 @@ fn a_folder_that_is_no_split_becomes_none() {
     assert_eq!(source.classes(), ["cat", "dog"]);
     assert_eq!(
         splits(source.as_ref()),
-        ["train: train/cat/a.png train/dog/b.png", "sketches: sketches/dog/c.png"]
+        [
+            "train: train/cat/a.png train/dog/b.png",
+            "sketches: sketches/dog/c.png",
+            "test-masked: test-masked/cat/d.png"
+        ]
     );
     warned(
         source.as_ref(),
@@ -158,6 +172,7 @@ fn a_folder_that_is_no_split_becomes_none() {
             "train/__MACOSX (a system made it)",
             "annotations is ignored: by its name",
             "labels is ignored: by its name",
+            "test.segmentations is ignored: by its name",
             "extra is ignored: it has no folder named as a class of the train split (`cat`, `dog`)",
             "notes is ignored: its folders hold no pictures",
         ],

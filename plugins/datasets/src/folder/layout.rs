@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 /// Names under which people keep the validation split `val`.
 const VALIDATION: [&str; 4] = ["val", "valid", "validation", "dev"];
-/// How names of folders of masks end, the documented one first.
+/// How names of folders of masks end, the documented one first; or how they begin.
 const MASKS: [&str; 4] = ["-masks", "_masks", "-mask", "_mask"];
+const MASKS_OF: [&str; 4] = ["masks-", "masks_", "mask-", "mask_"];
 /// Names of a folder that holds one folder of masks for each split.
 const ALL_MASKS: [&str; 4] = ["masks", "Masks", "mask", "Mask"];
 const PICTURES: [&str; 6] = ["image", "images", "img", "imgs", "pictures", "photos"];
@@ -91,7 +92,9 @@ impl Folders {
 
 /// The split whose masks a folder of this name holds.
 fn mask_of(name: &str) -> Option<&str> {
-    MASKS.iter().find_map(|end| name.strip_suffix(end)).filter(|split| !split.is_empty())
+    let ends = MASKS.iter().find_map(|end| name.strip_suffix(end));
+    let begins = || MASKS_OF.iter().find_map(|begin| name.strip_prefix(begin));
+    ends.or_else(begins).filter(|split| !split.is_empty())
 }
 
 /// Folders of masks by split, those with the documented name first.
@@ -100,12 +103,12 @@ fn mask_folders(
     warnings: &mut Vec<String>,
 ) -> Result<BTreeMap<String, Vec<PathBuf>>, String> {
     let mut masks: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
-    for end in MASKS {
-        for (name, path) in found {
-            if let Some(split) = name.strip_suffix(end).filter(|split| !split.is_empty()) {
-                masks.entry(split.to_owned()).or_default().push(path.clone());
-            }
-        }
+    let rank = |name: &str| MASKS.iter().position(|end| name.ends_with(end)).unwrap_or(MASKS.len());
+    let mut by_name: Vec<(&str, &str, &PathBuf)> =
+        found.iter().filter_map(|(name, path)| Some((name.as_str(), mask_of(name)?, path))).collect();
+    by_name.sort_by_key(|(name, ..)| rank(name));
+    for (_, split, path) in by_name {
+        masks.entry(split.to_owned()).or_default().push(path.clone());
     }
     for path in ALL_MASKS.iter().filter_map(|name| found.get(*name)) {
         let Directory { folders, files } = Directory::of(path)?;
@@ -171,7 +174,7 @@ fn no_split(name: &str, folder: &Path, classes: &[String]) -> Result<Option<Stri
     if is_junk(name) {
         return Ok(Some("a system made it".to_owned()));
     }
-    if is_aside(name) {
+    if name.split(['-', '_', '.', ' ']).any(is_aside) {
         return Ok(Some("by its name, it holds no split".to_owned()));
     }
     let inner = Directory::of(folder)?.folders;

@@ -69,7 +69,7 @@ impl Masks {
         let at = folder.display();
         if !unused.is_empty() {
             warnings.push(format!(
-                "{at} holds {} of no picture, or of one that has another: {}; a mask has its picture's class and name",
+                "{at} holds {} of no picture, or of one that has another: {}; a mask has its picture's class, folders within it, and name",
                 count(unused.len(), "mask"),
                 few(&unused)
             ));

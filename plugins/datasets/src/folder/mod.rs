@@ -12,7 +12,7 @@
 //! |---|---|
 //! | pictures in folders within those of a class | pictures of the class; their masks lie as deep |
 //! | `valid`, `validation`, `dev`, where there is no `val` | `val` |
-//! | `train_masks`, `train_mask`, `train-mask`, `masks/train` | `train-masks`, unless that is there |
+//! | `train_masks`, `train_mask`, `train-mask`, `masks_train`, `masks/train` | `train-masks`, unless that is there |
 //! | `name.jpg`, `name_mask.png`, `name-mask.png`, `name_segmentation.png`, `name.jpg.png` among masks | mask of `name` |
 //! | names that differ only in how accents are written (Unicode forms) | the same name |
 //! | a folder without a class of `train` with pictures, `annotations`, `labels`, `__MACOSX`, `@eaDir` | nothing; it is named |
