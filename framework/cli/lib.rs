@@ -199,7 +199,7 @@ impl From<EngineError> for Failure {
             EngineError::Device(_) => Exit::Device,
             EngineError::Config(_) | EngineError::Plugin(_) => Exit::Usage,
             EngineError::Data(_) | EngineError::Store(_) | EngineError::Checkpoint(_) => Exit::Files,
-            EngineError::Diverged { .. } | EngineError::NotFinite(_) => Exit::TrialsFailed,
+            EngineError::Diverged { .. } | EngineError::NotFinite { .. } => Exit::TrialsFailed,
             EngineError::Stopped => Exit::Interrupted,
         };
         Self::new(exit, error)

@@ -28,8 +28,13 @@ pub enum EngineError {
     #[error("stopped")]
     Stopped,
     /// Something else than the loss of a step became NaN or infinite: weights, or what the network says.
-    #[error("{0}")]
-    NotFinite(String),
+    #[error("{found}")]
+    NotFinite {
+        /// What, and of what: a full sentence.
+        found: String,
+        /// Epochs that were trained before; `None` after the last one.
+        after: Option<usize>,
+    },
     /// The loss became NaN or infinite.
     #[error("the loss became {loss} in epoch {epoch}, step {step}")]
     Diverged {

@@ -13,8 +13,8 @@
 //! - [`catalog`]: the registry as the plan sees it.
 //! - [`device`]: from a request to a device; [`precision`]: in which type it multiplies; `kernels`: where what a GPU
 //!   compiles and tunes is kept.
-//! - `provenance`: what a trial rests on beside its configuration; `digest`: hashes for its trace;
-//!   `memory`: how much it took.
+//! - `provenance`: what a trial rests on beside its configuration; `digest`: hashes for its trace; `reach`: how many
+//!   pictures its loss reached; `memory`: how much it took.
 //! - [`worker`]: the loop of a worker process.
 //! - [`mod@bench`]: how fast its parts are; [`probe`]: one of a trial that is planned.
 //!
@@ -42,6 +42,7 @@ pub mod objective;
 pub mod precision;
 pub mod probe;
 mod provenance;
+mod reach;
 pub mod schedule;
 pub mod train;
 pub mod trained;

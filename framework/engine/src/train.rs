@@ -10,10 +10,12 @@
 
 use crate::checkpoint::{Checkpoint, Progress};
 use crate::data::loader::{Batch, Prepared, TrainLoader};
+use crate::data::targets::Targets;
 use crate::device::is_cpu;
 use crate::digest;
 use crate::epoch::{EpochEnd, PartialEpoch};
 use crate::objective::{Objective, cross_entropy, label_tensor, network_input};
+use crate::reach::Reach;
 use crate::schedule::learning_rate;
 use crate::{Emit, EngineError};
 use burn::optim::ModuleOptimizer;
@@ -241,6 +243,16 @@ impl Trainer<'_> {
             };
             self.progress.epoch += 1;
             self.progress.partial = PartialEpoch::default();
+            if active.is_some() {
+                let reach = Reach {
+                    pictures: loader.source.dataset().len("train").unwrap_or(0),
+                    targets: loader.targets.map_or(0, Targets::usable),
+                    class: self.config.cam.target_class,
+                };
+                if let Some(message) = reach.warning(&summary, &self.progress.epochs) {
+                    (self.emit)(TrialEvent::Warning { message });
+                }
+            }
             self.progress.rows.extend(rows_of(&summary, loader.source.dataset().len("train").unwrap_or(0)));
             self.progress.epochs.push(summary.clone());
             let rows = after_epoch(self.model.as_ref(), self.progress.epoch)?;

@@ -89,10 +89,11 @@ fn finite_weights(tensors: &[NamedTensor]) -> Result<(), EngineError> {
     for NamedTensor { name, data, .. } in tensors {
         let bad = data.iter::<f32>().filter(|value| !value.is_finite()).count();
         if bad > 0 {
-            return Err(EngineError::NotFinite(format!(
+            let found = format!(
                 "{bad} of {} weights of `{name}` are NaN or infinite after the last step of training",
                 data.num_elements()
-            )));
+            );
+            return Err(EngineError::NotFinite { found, after: None });
         }
     }
     Ok(())
@@ -313,6 +314,14 @@ impl<'a> Job<'a> {
     fn check_targets(&self, targets: &Targets) -> Result<(), EngineError> {
         let (localizer, loss) = (&self.config.localizer.name, &self.config.loss.name);
         let (usable, total) = (targets.usable(), targets.len());
+        if usable == 0 && targets.boxed() > 0 {
+            return Err(EngineError::Config(format!(
+                "loss `{loss}` asks for target masks, and localizer `{localizer}` gives boxes without masks ({} of {total} \
+                 training pictures have a box, none has a mask), so there is nothing to train towards; localizer \
+                 `ground-truth` gives masks",
+                targets.boxed()
+            )));
+        }
         if usable == 0 {
             let objects = targets.pictures_with_object();
             let advice = if objects == 0 {
@@ -326,9 +335,10 @@ impl<'a> Job<'a> {
             )));
         }
         if 2 * usable < total {
+            let what = if self.loss.wants_masks() { "box with a mask" } else { "box" };
             (self.emit)(TrialEvent::Warning {
                 message: format!(
-                    "localizer `{localizer}` finds a box in {usable} of {total} training pictures only; the others are \
+                    "localizer `{localizer}` finds a {what} in {usable} of {total} training pictures only; the others are \
                      trained by cross-entropy alone"
                 ),
             });
@@ -385,7 +395,14 @@ impl<'a> Job<'a> {
         }
         let labels: Vec<usize> = (0..count).map(|i| self.source.meta("val", i).label).collect();
         let model = model.evaluation_copy();
-        let predicted = self.evaluator(model.as_ref(), self.emit).predict("val")?;
+        let predicted =
+            self.evaluator(model.as_ref(), self.emit).predict("val").map_err(|error| match error {
+                EngineError::NotFinite { found, .. } => {
+                    let found = format!("validation after epoch {epoch}: {found}");
+                    EngineError::NotFinite { found, after: Some(epoch) }
+                }
+                other => other,
+            })?;
         let right = predicted.iter().zip(&labels).filter(|(p, l)| p == l).count();
         Ok(vec![MetricRow::new("val", "accuracy", right as f64 / count as f64, count).epoch(epoch)])
     }

@@ -38,8 +38,7 @@ pub fn serve(
         output.flush()
     };
     // The orchestrator reads stdout; once it is gone the worker is about to be killed, so a lost event is no loss.
-    // Numbers are checked where they are computed, before there is an event of them.
-    let emit = |event: TrialEvent| drop(send(&event));
+    let emit = |event: TrialEvent| drop(send(&sendable(event)));
     let place: &'static Mutex<String> = Box::leak(Box::new(Mutex::new(String::new())));
     std::panic::set_hook(Box::new(move |info| {
         let location = info.location().map_or_else(String::new, |l| format!(" at {}:{}", l.file(), l.line()));
@@ -58,7 +57,7 @@ pub fn serve(
             Ok(Err(EngineError::Diverged { epoch, step, loss })) => {
                 send(&TrialEvent::Diverged { epoch, step, loss, found: None })?;
             }
-            Ok(Err(EngineError::NotFinite(found))) => send(&diverged_after(&task, found))?,
+            Ok(Err(EngineError::NotFinite { found, after })) => send(&diverged_after(&task, found, after))?,
             Ok(Err(EngineError::Stopped)) => return send(&TrialEvent::Stopped),
             Ok(Err(error)) => send(&TrialEvent::Failed { message: error.to_string() })?,
             Err(payload) if payload.is::<StoppedOutsideTraining>() => return send(&TrialEvent::Stopped),
@@ -71,12 +70,34 @@ pub fn serve(
     Ok(())
 }
 
-/// That what training ended with is not finite.
-fn diverged_after(task: &WorkerTask, found: String) -> TrialEvent {
+/// The event, or, in place of one with a number that is none, a warning that says so. Numbers are checked where they are
+/// computed, but an event that vanished would be noticed by nobody.
+fn sendable(event: TrialEvent) -> TrialEvent {
+    match finite::check(&event) {
+        Ok(()) => event,
+        Err(why) => TrialEvent::Warning { message: format!("an event is left out of the record: {why}") },
+    }
+}
+
+/// That what so many epochs, or all of them, ended with is not finite.
+fn diverged_after(task: &WorkerTask, found: String, after: Option<usize>) -> TrialEvent {
     let epochs = match task.kind {
         TaskKind::Stage { epochs } => Some(epochs),
         TaskKind::Trial => task.config["training"]["epochs"].as_u64().and_then(|n| usize::try_from(n).ok()),
     };
-    let epoch = epochs.unwrap_or_default().saturating_sub(1);
+    let epoch = after.or(epochs).unwrap_or_default().saturating_sub(1);
     TrialEvent::Diverged { epoch, step: 0, loss: "NaN".to_owned(), found: Some(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_with_nan_is_told_and_does_not_vanish() {
+        let step = |loss| TrialEvent::Step { epoch: 0, step: 1, steps: 2, loss, images_per_second: 1.0 };
+        assert_eq!(sendable(step(0.5)), step(0.5));
+        let TrialEvent::Warning { message } = sendable(step(f64::NAN)) else { panic!("no warning") };
+        assert!(message.contains("loss is NaN"), "{message}");
+    }
 }

@@ -143,7 +143,7 @@ impl ProgressFile {
     fn write(&mut self) {
         self.written = Some(Instant::now());
         let temporary = self.path.with_extension("json.tmp");
-        if let Ok(text) = serde_json::to_vec(&self.progress)
+        if let Ok(text) = crate::finite::to_vec(&self.progress)
             && fs::write(&temporary, text).is_ok()
         {
             drop(fs::rename(&temporary, &self.path));

@@ -113,7 +113,7 @@ impl<'a> TrainLoader<'a> {
                 Transform::random(self.augmentation, image.width, image.height, self.size, &key.index(index));
             transform.image(image, &mut batch.images[slot * 3 * plane..(slot + 1) * 3 * plane]);
             batch.labels.push(self.source.meta("train", index).label);
-            let target = self.targets.and_then(|t| t.bbox(index));
+            let target = self.targets.filter(|t| t.is_masked(index)).and_then(|t| t.bbox(index));
             batch.targets.push(target.and_then(|b| transform.bbox(&b, self.augmentation.min_box_kept)));
             if let Some(masks) = &mut batch.masks
                 && let Some(mask) = self.targets.and_then(|t| t.mask(index))

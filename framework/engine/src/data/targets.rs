@@ -128,8 +128,25 @@ impl Targets {
 
     /// Pictures with a box that has an area.
     #[must_use]
+    pub fn boxed(&self) -> usize {
+        (0..self.len()).filter(|&index| self.is_boxed(index)).count()
+    }
+
+    /// Pictures with a box that has an area, and with a mask where masks were asked for.
+    #[must_use]
     pub fn usable(&self) -> usize {
-        self.boxes.iter().flatten().filter(|bbox| bbox.area() > 0.0).count()
+        (0..self.len()).filter(|&index| self.is_boxed(index) && self.is_masked(index)).count()
+    }
+
+    fn is_boxed(&self, index: usize) -> bool {
+        self.boxes[index].is_some_and(|bbox| bbox.area() > 0.0)
+    }
+
+    /// Whether there is a mask, or nobody asked for one. A mask that is missing is none that is empty, and a loss that is
+    /// given zeros in its place would compute with them.
+    #[must_use]
+    pub fn is_masked(&self, index: usize) -> bool {
+        self.masks.as_ref().is_none_or(|masks| masks[index].is_some())
     }
 
     /// Pictures with a mask that has an object in it.
@@ -230,4 +247,25 @@ fn find(
 fn moved_to(found: Found, [width, height]: [usize; 2]) -> Found {
     let (sx, sy) = (width as f32 / found.width as f32, height as f32 / found.height as f32);
     Found { bbox: BBox::from(found.bbox).affine(sx, sy, 0.0, 0.0).to_array(), width, height }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_a_box_with_an_area_and_a_mask_where_one_is_asked_for() {
+        let bbox = |side: f32| Some(BBox::from([0.0, 0.0, side, side]));
+        let boxes = vec![bbox(2.0), bbox(2.0), bbox(0.0), None];
+        let mask = Mask { width: 2, height: 2, pixels: vec![255; 4] };
+        let quality = Quality::default();
+        let targets = Targets { boxes: boxes.clone(), masks: None, quality };
+        assert_eq!((targets.len(), targets.boxed(), targets.usable()), (4, 2, 2));
+        let targets =
+            Targets { boxes: boxes.clone(), masks: Some(vec![Some(mask), None, None, None]), quality };
+        assert_eq!((targets.boxed(), targets.usable()), (2, 1));
+        assert!(targets.is_masked(0) && !targets.is_masked(1));
+        let targets = Targets { boxes, masks: Some(vec![None; 4]), quality };
+        assert_eq!((targets.boxed(), targets.usable()), (2, 0));
+    }
 }

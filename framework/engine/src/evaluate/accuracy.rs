@@ -7,10 +7,14 @@ use crate::train::argmax;
 use fovea_records::{MetricRow, PredictionRecord};
 
 impl Evaluator<'_> {
-    /// Accuracy on a split: overall, balanced, per class and per group; `logits` has a row a picture.
+    /// Accuracy on a split: overall, balanced, per class and per group; `logits` has a row a picture. Nothing of a split
+    /// without pictures: a number over nothing is none.
     pub(super) fn accuracy(&self, split: &str, logits: &[Vec<f32>], evaluation: &mut Evaluation) {
         let dataset = self.source.dataset();
         let count = dataset.len(split).unwrap_or(0);
+        if count == 0 {
+            return;
+        }
         let metas: Vec<_> = (0..count).map(|i| self.source.meta(split, i)).collect();
         let labels: Vec<usize> = metas.iter().map(|m| m.label).collect();
         let groups: Option<Vec<usize>> = metas.iter().map(|m| m.group).collect();
@@ -306,6 +310,14 @@ mod tests {
             let (rows, records) = noise_rows(objects);
             assert!(rows.is_empty() && records.is_empty(), "{rows:?}");
         }
+    }
+
+    #[test]
+    fn a_split_without_pictures_has_no_numbers() {
+        let source = Source::new(Box::new(greys(&[]).0), 0);
+        let network = fovea_api::boxed(Threshold);
+        let found = with_evaluator(network.as_ref(), &source, |evaluator| evaluator.run().unwrap());
+        assert!(found.rows.is_empty() && found.records.is_empty(), "{found:?}");
     }
 
     #[test]

@@ -51,6 +51,9 @@ impl Explained {
     /// Adds the metrics and the per-picture outputs.
     pub(super) fn rows(self, split: &str, evaluation: &mut Evaluation) {
         let Self { boxes, object_boxes, box_iou, aligned, zero_cam } = self;
+        if zero_cam.is_empty() {
+            return;
+        }
         let Evaluation { rows, records } = evaluation;
         let mut add = |metric: &str, values: Vec<f64>| {
             if !values.is_empty() {

@@ -130,9 +130,10 @@ impl Evaluator<'_> {
 fn all_finite(what: &str, values: &[f32]) -> Result<(), EngineError> {
     match values.iter().find(|value| !value.is_finite()) {
         None => Ok(()),
-        Some(value) => Err(EngineError::NotFinite(format!(
-            "{what} of the network are {value}: training has made its weights too large"
-        ))),
+        Some(value) => Err(EngineError::NotFinite {
+            found: format!("{what} of the network are {value}: training has made its weights too large"),
+            after: None,
+        }),
     }
 }
 
