@@ -10,7 +10,7 @@ use fovea_engine::precision::of_layers;
 use fovea_engine::trained::TrainedTrial;
 use fovea_engine::{EngineError, device};
 use fovea_plan::{DeviceRequest, InputConfig, PluginCatalog as _, PluginKind};
-use fovea_records::{TrialEvent, find_trial, store};
+use fovea_records::{TrialEvent, find_trial, place, store};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -73,6 +73,7 @@ pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     if args.batch == 0 || args.size == Some(0) || args.classes == Some(0) {
         return Err(Failure::new(Exit::Usage, "--batch, --size and --classes must be at least 1"));
     }
+    place::out_folder(&args.out, &[RECORDS, HEATMAPS])?;
     let subject = Subject::new(args, registry)?;
     let pictures = pictures(args)?;
     let device = device::open(args.device)?.device;
@@ -237,5 +238,6 @@ fn draw(picture: &Seen<'_>, out: &Path) -> Result<(), EngineError> {
     let path = out.join(format!("{}.png", picture.stem));
     let png = fovea_reports::overlay_png(picture.image, picture.heatmap, picture.size, picture.bbox)
         .map_err(|e| EngineError::Checkpoint(format!("cannot encode {}: {e}", path.display())))?;
+    place::out_file(&path)?;
     Ok(store::write_atomic(&path, &png)?)
 }

@@ -31,13 +31,14 @@ enum Format {
 
 pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     let dir = fovea_records::find_trial(&args.trial, args.run.as_deref())?;
-    let trial = TrainedTrial::open(&dir)?;
+    let id = dir.file_name().unwrap_or_default().to_string_lossy();
     let (format, extension) = match args.format {
         Format::Safetensors => (ExportFormat::Safetensors, "safetensors"),
         Format::PytorchKeys => (ExportFormat::PytorchKeys, "pth"),
     };
-    let id = dir.file_name().unwrap_or_default().to_string_lossy();
     let out = args.out.clone().unwrap_or_else(|| format!("{id}.{extension}").into());
+    fovea_records::place::out_file(&out)?;
+    let trial = TrainedTrial::open(&dir)?;
     export(&trial, format, registry, &out)?;
     println!("{}: {} of trial {id}", out.display(), trial.config.model.name);
     Ok(Exit::Success)

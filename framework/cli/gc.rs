@@ -5,7 +5,7 @@ use crate::words::{bytes, plural, print, table};
 use crate::{Failure, Outcome};
 use fovea_orchestrator::gc::{Kind, Leftover, leftovers, remove, stale_cache};
 use fovea_orchestrator::survey::run_dirs;
-use fovea_records::{RunStore, StoreError};
+use fovea_records::{RunStore, StoreError, place};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -42,6 +42,10 @@ pub(crate) fn main(args: &Args) -> Outcome {
     for dir in runs {
         let store = RunStore::new(&dir);
         // Held until its leftovers are deleted, so that no run begins to need them meanwhile.
+        if !place::holds_run(&dir) {
+            skipped.push(format!("{}: its plan.json is none of Fovea's", dir.display()));
+            continue;
+        }
         let lock = match (args.yes, store.holder()) {
             (_, Some(holder)) => {
                 skipped.push(format!("{}: it is running ({holder})", dir.display()));

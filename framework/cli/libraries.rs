@@ -101,6 +101,9 @@ impl Libraries {
         for error in &loaded.skipped {
             eprintln!("warning: {error}; it is left out");
         }
+        for message in fovea_api::notice::take() {
+            eprintln!("warning: {message}");
+        }
         self.skipped = loaded.skipped;
         let file = |LibraryFile { path, blake3 }| PluginFile { path, blake3 };
         self.for_tasks = TaskPlugins {

@@ -9,7 +9,7 @@ use fovea_engine::catalog::Catalog;
 use fovea_engine::localize::{BoxRecord, localize};
 use fovea_engine::{EngineError, device};
 use fovea_plan::{DeviceRequest, PluginKind};
-use fovea_records::{TrialEvent, store};
+use fovea_records::{TrialEvent, place, store};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
 
@@ -48,6 +48,7 @@ pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     let catalog = Catalog::new(registry.clone(), base_dir.clone());
     let config = settings::parse(&args.settings)?;
     let config = explain::resolve(&catalog, PluginKind::Localizer, &args.localizer, config)?;
+    place::out_folder(&args.out, &[RECORDS])?;
     let files = explain::picture_files(&args.images, &args.out, args.overlay)?;
     let context = BuildContext { base_dir, device: device::open(args.device)?.device, registry };
     let localizer =
@@ -86,5 +87,6 @@ fn draw(image: &RgbImage, record: &BoxRecord, out: &Path) -> Result<(), EngineEr
     let path = out.join(format!("{}.png", record.image));
     let png = fovea_reports::box_png(&image.pixels, (image.height, image.width), record.bbox)
         .map_err(|e| EngineError::Checkpoint(format!("cannot encode {}: {e}", path.display())))?;
+    place::out_file(&path)?;
     Ok(store::write_atomic(&path, &png)?)
 }

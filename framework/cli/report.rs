@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::{Failure, Outcome, words};
-use fovea_records::RunStore;
+use fovea_records::{RunStore, place};
 use fovea_reports::{ReportError, ReportOptions, ReportSummary};
 use std::path::{Path, PathBuf};
 
@@ -80,6 +80,9 @@ pub(crate) fn main(args: &Args) -> Outcome {
         (Some(out), [store]) if same(store.root(), out) => None,
         (out, _) => out.clone(),
     };
+    if let Some(out) = &out {
+        own_folders(out)?;
+    }
     let options = ReportOptions { out, template: args.template.clone() };
     let report = fovea_reports::build_with(&stores, &options).map_err(|e| {
         let exit = if matches!(e, ReportError::Page { .. }) { Exit::Usage } else { Exit::Files };
@@ -87,6 +90,26 @@ pub(crate) fn main(args: &Args) -> Outcome {
     })?;
     show(&report);
     Ok(Exit::Success)
+}
+
+/// Refuses a folder whose `report` or `tables` is of somebody else: files in them would be replaced.
+fn own_folders(out: &Path) -> Result<(), Failure> {
+    place::out_folder(out, &[])?;
+    let store = RunStore::new(out);
+    for folder in [store.report_dir(), store.tables_dir()] {
+        place::out_folder(&folder, &[])?;
+        let filled = std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some());
+        if filled && !store.tables_dir().join("metrics.parquet").is_file() {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!(
+                    "{} is there, and no report of Fovea's: it would be overwritten; name another folder with --out",
+                    folder.display()
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Whether two paths lead to one folder.

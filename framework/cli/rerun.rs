@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::progress::{Detail, Progress};
-use crate::reruns::{Changed, Place};
+use crate::reruns::{Changed, Place, Whose};
 use crate::words::{duration, print};
 use crate::{Failure, Outcome, verdicts};
 use fovea_api::Registry;
@@ -11,7 +11,7 @@ use fovea_audit::judge::judge;
 use fovea_audit::rerun::{self, new_folder};
 use fovea_audit::verify::{RERUNS, TOLERANCE};
 use fovea_orchestrator::WorkerMessages;
-use fovea_records::{Finding, RunStore, TrialOutcome, Verdict, locate_trial};
+use fovea_records::{Finding, RunStore, TrialOutcome, Verdict, locate_trial, place};
 use std::path::PathBuf;
 
 /// Arguments of `fovea rerun`.
@@ -26,6 +26,10 @@ pub(crate) struct Args {
     /// Folder for what comes of it, a run directory with one trial; by default RUN/reruns/ID-N.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Load the libraries that the records of an unpacked bundle name, which runs their code. Without this, only those of
+    /// --plugin-path are.
+    #[arg(long)]
+    trust_libraries: bool,
     #[command(flatten)]
     changed: Changed,
     /// How far a metric may be off to be called the same: a fraction, for fractions; counts as a part of what is counted.
@@ -40,7 +44,8 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages, paths: &[PathBuf], reg
         None => locate_trial(&args.run, None)?,
     };
     let record = TrialRecord::in_folder(&dir)?;
-    let place = Place::new(std::slice::from_ref(&record), messages, paths, registry)?;
+    let whose = Whose::of(&record.store, false, args.trust_libraries);
+    let place = Place::new(std::slice::from_ref(&record), whose, messages, paths, registry)?;
     place.with_bench(instead, |bench| {
         let ready = rerun::prepare(&record, bench).map_err(|unready| {
             Failure::new(
@@ -54,7 +59,10 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages, paths: &[PathBuf], reg
                 let message = format!("{} holds a run already; name another folder", out.display());
                 return Err(Failure::new(Exit::Usage, message));
             }
-            Some(out) => out.clone(),
+            Some(out) => {
+                place::run_dir(out)?;
+                out.clone()
+            }
             None => new_folder(&record.store.root().join(RERUNS), record.id.as_str()).map_err(failed)?,
         };
         let store = RunStore::new(&out);

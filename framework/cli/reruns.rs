@@ -6,11 +6,13 @@ use crate::signals::stop_on_signals;
 use crate::{Failure, build_info, exit::Exit, plan};
 use fovea_api::Registry;
 use fovea_audit::TrialRecord;
+use fovea_audit::bundle::MANIFEST;
 use fovea_audit::rerun::{Bench, Instead};
 use fovea_engine::catalog::Catalog;
 use fovea_orchestrator::memory::NvidiaSmi;
 use fovea_orchestrator::{Stop, WorkerMessages};
 use fovea_plan::{DeviceRequest, PluginCatalog, PluginKind};
+use fovea_records::RunStore;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,17 +56,37 @@ impl Changed {
     }
 }
 
+/// Whose libraries the records name: loading one runs its code.
+pub(crate) enum Whose {
+    /// The user's: the run was made here.
+    Ours,
+    /// A stranger's: the run came in a bundle. Libraries are loaded if the user names them.
+    Theirs,
+}
+
+impl Whose {
+    /// Of a run directory: one that has a bundle's manifest in it was unpacked from one.
+    pub(crate) fn of(store: &RunStore, unpacked: bool, trusted: bool) -> Self {
+        let theirs = unpacked || store.root().join(MANIFEST).exists();
+        if theirs && !trusted { Self::Theirs } else { Self::Ours }
+    }
+}
+
 /// The plugins of the records, and how to be told to stop.
 pub(crate) struct Place {
     libraries: Libraries,
+    /// Whether a library that the records name was left alone.
+    theirs: bool,
     stop: Stop,
     messages: WorkerMessages,
 }
 
 impl Place {
-    /// Loads the libraries that these trials were trained with.
+    /// Loads the libraries that these trials were trained with. Those that a run directory brings itself, and all that a
+    /// stranger's records name, are loaded only where `paths` has them.
     pub(crate) fn new(
         records: &[TrialRecord],
+        whose: Whose,
         messages: WorkerMessages,
         paths: &[PathBuf],
         registry: &Registry,
@@ -72,9 +94,17 @@ impl Place {
         let plugins = records.iter().flat_map(|record| &record.provenance).flat_map(|line| &line.plugins);
         let recorded: BTreeSet<PathBuf> =
             plugins.filter_map(|plugin| plugin.library.as_ref()).map(PathBuf::from).collect();
-        let recorded: Vec<PathBuf> = recorded.into_iter().collect();
+        let inside = |library: &Path| {
+            let roots = records.iter().filter_map(|record| record.store.root().canonicalize().ok());
+            library
+                .canonicalize()
+                .is_ok_and(|library| roots.into_iter().any(|root| library.starts_with(root)))
+        };
+        let ours =
+            |library: &PathBuf| matches!(whose, Whose::Ours) && library.is_absolute() && !inside(library);
+        let recorded: Vec<PathBuf> = recorded.into_iter().filter(ours).collect();
         let libraries = Libraries::recorded(&recorded, paths, registry)?;
-        Ok(Self { libraries, stop: stop_on_signals()?, messages })
+        Ok(Self { libraries, theirs: matches!(whose, Whose::Theirs), stop: stop_on_signals()?, messages })
     }
 
     /// Does something with a bench.
@@ -102,6 +132,7 @@ impl Place {
             memory: Arc::new(NvidiaSmi),
             stop: self.stop.clone(),
             here: plan::base_dir(),
+            stranger: self.theirs,
             instead,
         };
         work(&bench)

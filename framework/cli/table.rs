@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use crate::{Failure, Outcome, report, words};
+use fovea_records::place::out_file;
 use fovea_records::store::write_atomic;
 use fovea_reports::{Table, TableError, TableFormat, TableRequest, inventory};
 use std::path::PathBuf;
@@ -63,6 +64,11 @@ impl From<TableError> for Failure {
 }
 
 pub(crate) fn main(args: &Args) -> Outcome {
+    if let Some(out) = &args.out {
+        out_file(out).map_err(|e| {
+            Failure::new(Exit::Usage, format!("--out: {e}; without --out the table is printed"))
+        })?;
+    }
     let stores = args.runs.iter().map(|run| report::open(run)).collect::<Result<Vec<_>, _>>()?;
     if args.list {
         words::print(&inventory(&stores)?);

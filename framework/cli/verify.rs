@@ -1,7 +1,7 @@
 //! `fovea verify RUN`: whether trials are what their records say.
 
 use crate::exit::Exit;
-use crate::reruns::{Changed, Place};
+use crate::reruns::{Changed, Place, Whose};
 use crate::words::{duration, plural, print};
 use crate::{Failure, Outcome, terminal, verdicts};
 use console::style;
@@ -10,10 +10,10 @@ use fovea_audit::TrialRecord;
 use fovea_audit::bundle::Manifest;
 use fovea_audit::record::id_of;
 use fovea_audit::rerun::new_folder;
-use fovea_audit::unpack::unpack;
+use fovea_audit::unpack::{Limits, unpack};
 use fovea_audit::verify::{Checked, Step, TOLERANCE, VerifyOptions, verify};
 use fovea_orchestrator::{Update, WorkerMessages};
-use fovea_records::{Finding, RunPlan, RunStore, TrialEvent, TrialId, locate_trial, store};
+use fovea_records::{Finding, RunPlan, RunStore, TrialEvent, TrialId, locate_trial, place, store};
 use indicatif::ProgressBar;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -48,6 +48,13 @@ pub(crate) struct Args {
     /// Of a bundle: write the verdicts here, too, a JSON object a line. The bundle stays as it is.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Of a bundle: unpack at most so many GB.
+    #[arg(long, value_name = "GB", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    max_unpacked: u64,
+    /// Of a bundle, and of a run directory that one was unpacked to: load the libraries that its records name, which runs
+    /// their code. Without this, only those of --plugin-path are.
+    #[arg(long)]
+    trust_libraries: bool,
     /// Print JSON: run, verdicts, unfinished, diverged, not_drawn, left, kept.
     #[arg(long)]
     json: bool,
@@ -73,6 +80,9 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages, paths: &[PathBuf], reg
     if !args.tolerance.is_finite() || args.tolerance < 0.0 {
         return Err(Failure::new(Exit::Usage, format!("--tolerance {}: it is 0 or more", args.tolerance)));
     }
+    if let Some(out) = &args.out {
+        place::out_file(out)?;
+    }
     let instead = args.changed.instead()?;
     let subject = subject(args)?;
     let plan = subject.store.read_plan()?;
@@ -80,7 +90,10 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages, paths: &[PathBuf], reg
     let records = trials.iter().chain(plan.trials.iter().map(|trial| &trial.id));
     let records: Vec<TrialRecord> =
         records.map(|id| TrialRecord::open_damaged(&subject.store, &plan, id).0).collect();
-    let place = Place::new(&records, messages, paths, registry)?;
+    let place = {
+        let whose = Whose::of(&subject.store, subject.unpacked.is_some(), args.trust_libraries);
+        Place::new(&records, whose, messages, paths, registry)?
+    };
     let options = VerifyOptions {
         trials,
         sample: args.sample,
@@ -132,7 +145,8 @@ fn subject(args: &Args) -> Result<Subject, Failure> {
         let name = format!("fovea-bundle-{}", std::process::id());
         let folder = new_folder(&std::env::temp_dir(), &name)
             .map_err(|e| Failure::new(Exit::Files, format!("cannot make a folder to unpack into: {e}")))?;
-        let (manifest, root) = unpack(&args.run, &folder).inspect_err(|_| {
+        let limits = Limits { bytes: args.max_unpacked << 30, ..Limits::default() };
+        let (manifest, root) = unpack(&args.run, &folder, limits).inspect_err(|_| {
             let _ = std::fs::remove_dir_all(&folder);
         })?;
         return Ok(Subject { store: RunStore::new(root), trials, unpacked: Some((manifest, folder)) });

@@ -9,6 +9,7 @@
 //! - [`registry`]: [`Registry`], the one door for built-ins and loaded plugins alike.
 //! - [`bbox`], [`image`]: [`BBox`], [`RgbImage`], [`Mask`].
 //! - [`weights`]: [`StateDict`], checkpoints of PyTorch as `.pth` or `.safetensors`.
+//! - [`notice`]: what somebody deep in a call has to tell the user.
 //! - [`random`]: [`Key`], from which all randomness comes.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
@@ -20,6 +21,7 @@ pub mod extractor;
 pub mod image;
 pub mod localizer;
 pub mod loss;
+pub mod notice;
 pub mod random;
 pub mod registry;
 pub mod weights;

@@ -8,7 +8,7 @@ use crate::error::io;
 use crate::record::WEIGHTS;
 use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
-use fovea_records::{RunStore, TrialId, provenance, store, verdict};
+use fovea_records::{RunStore, TrialId, place, provenance, store, verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -75,6 +75,7 @@ pub fn pack(run: &RunStore, options: &PackOptions, out: &Path) -> Result<Manifes
         let message = "a bundle is a .tar.gz; name it so".to_owned();
         return Err(AuditError::Archive { path: out.to_owned(), message });
     }
+    place::out_file(out)?;
     let plan = run.read_plan()?;
     let (mut files, left_out) = contents(run, options)?;
     let mut manifest = Manifest {
@@ -230,7 +231,7 @@ fn readme(name: &str, file: &str, trials: usize, options: &PackOptions) -> Strin
 mod tests {
     use super::*;
     use crate::example::{run_with_a_trial, trial_id};
-    use crate::unpack::unpack;
+    use crate::unpack::{Limits, unpack};
 
     #[test]
     fn equal_contents_make_equal_bytes_and_weights_come_on_request() {
@@ -265,7 +266,8 @@ mod tests {
         let (whole, _) = pack_to("b.tgz", true).unwrap();
         assert!(whole.files.contains_key(&weights) && whole.left_out.is_empty());
         assert!(pack_to("c.zip", true).unwrap_err().to_string().contains(".tar.gz"));
-        let (unpacked, root) = unpack(&dir.path().join("a.tar.gz"), &dir.path().join("out")).unwrap();
+        let (unpacked, root) =
+            unpack(&dir.path().join("a.tar.gz"), &dir.path().join("out"), Limits::default()).unwrap();
         assert_eq!(unpacked, manifest);
         assert_eq!(fs::read(root.join(of_trial("metrics.jsonl"))).unwrap(), b"{}\n");
     }

@@ -42,6 +42,8 @@ pub struct Bench<'a> {
     pub here: PathBuf,
     /// What is asked for instead of what is recorded.
     pub instead: Instead,
+    /// Whether the records are another person's, so that no library is loaded because they name it.
+    pub stranger: bool,
 }
 
 /// What is asked for instead of what is recorded.
@@ -100,7 +102,7 @@ pub fn prepare(record: &TrialRecord, bench: &Bench<'_>) -> Result<Ready, Unready
     let recorded = record.last_process().and_then(|line| line.base_dir.clone()).filter(|dir| dir.is_dir());
     let mut best: Option<(Inspected, PathBuf)> = None;
     for base_dir in recorded.into_iter().chain([bench.here.clone()]) {
-        let found = inspect(record, &config, (bench.catalog)(&base_dir).as_ref());
+        let found = inspect(record, &config, (bench.catalog)(&base_dir).as_ref(), bench.stranger);
         let rank = |of: &Inspected| (of.missing.len(), of.changes.len());
         if best.as_ref().is_none_or(|(known, _)| rank(&found) < rank(known)) {
             best = Some((found, base_dir));
@@ -156,7 +158,12 @@ fn with_paths(mut config: TrialConfig, paths: &[(String, String)]) -> TrialConfi
 
 /// Looks at every plugin of a configuration. The configuration that comes back has the fingerprints of today: boxes in the
 /// cache are found by them.
-fn inspect(record: &TrialRecord, config: &TrialConfig, catalog: &dyn PluginCatalog) -> Inspected {
+fn inspect(
+    record: &TrialRecord,
+    config: &TrialConfig,
+    catalog: &dyn PluginCatalog,
+    stranger: bool,
+) -> Inspected {
     let mut inspected = Inspected { config: config.clone(), changes: Vec::new(), missing: Vec::new() };
     for (kind, plugin) in config.plugins() {
         match catalog.resolve(kind, &plugin.name, plugin.config.clone()) {
@@ -175,6 +182,7 @@ fn inspect(record: &TrialRecord, config: &TrialConfig, catalog: &dyn PluginCatal
                 let process = record.last_process();
                 let recorded = process.and_then(|line| line.plugins.iter().find(|p| p.kind == kind.as_str()));
                 let library = recorded.and_then(|plugin| plugin.library.as_deref());
+                let library = library.map(|library| (library, &*plugin.fingerprint, stranger));
                 inspected.missing.push(missing(kind, &plugin.name, &issues, library));
             }
         }
@@ -191,7 +199,14 @@ fn what(kind: PluginKind, name: &str, recorded: &str, now: &str) -> String {
     }
 }
 
-fn missing(kind: PluginKind, name: &str, issues: &[PluginIssue], library: Option<&str>) -> String {
+/// What to do about a plugin that cannot be used; `library` has its recorded file, its fingerprint and whether the record is
+/// another person's.
+fn missing(
+    kind: PluginKind,
+    name: &str,
+    issues: &[PluginIssue],
+    library: Option<(&str, &str, bool)>,
+) -> String {
     let issues: Vec<String> = issues
         .iter()
         .map(|issue| {
@@ -204,12 +219,18 @@ fn missing(kind: PluginKind, name: &str, issues: &[PluginIssue], library: Option
         })
         .collect();
     let advice = match library {
-        Some(library) if !Path::new(library).is_file() => {
+        Some((library, fingerprint, true)) => format!(
+            "It came from the library {library} ({fingerprint}), which is not loaded, as the records are not of this machine \
+             and loading runs its code: get it, look at it, and name it with --plugin-path."
+        ),
+        Some((library, _, _)) if !Path::new(library).is_file() => {
             format!(
                 "It came from the library {library}, which is gone: name a copy of it with --plugin-path."
             )
         }
-        Some(library) => format!("It came from the library {library}."),
+        Some((library, ..)) => {
+            format!("It came from the library {library}; if you trust that file, name it with --plugin-path.")
+        }
         None => format!("Where its files are elsewhere now, --path {kind}.KEY=PATH says where."),
     };
     format!("The {kind} {name} cannot be used: {}. {advice}", issues.join("; "))
@@ -352,7 +373,12 @@ mod tests {
             message: "there is no such loss".into(),
             suggestion: None,
         };
-        let text = missing(PluginKind::Loss, "mine", std::slice::from_ref(&issue), Some("/gone/libmine.so"));
+        let text = missing(
+            PluginKind::Loss,
+            "mine",
+            std::slice::from_ref(&issue),
+            Some(("/gone/libmine.so", "v1 so:a", false)),
+        );
         assert_eq!(
             text,
             "The loss mine cannot be used: there is no such loss. It came from the library /gone/libmine.so, which is gone: \

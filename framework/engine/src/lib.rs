@@ -47,6 +47,7 @@ pub mod schedule;
 pub mod train;
 pub mod trained;
 pub mod trial;
+mod unchanged;
 pub mod worker;
 
 pub use error::EngineError;

@@ -9,13 +9,14 @@ use crate::device::{self, OpenDevice};
 use crate::evaluate::{Evaluation, Evaluator};
 use crate::objective::Objective;
 use crate::train::Trainer;
-use crate::{Emit, EngineError, memory, precision, provenance, schedule};
+use crate::unchanged::Used;
+use crate::{Emit, EngineError, memory, precision, provenance, schedule, unchanged};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
 use fovea_api::{
     BBox, BoxExtractor, Boxes, BuildContext, BuiltModel, DynClassifier, Explanation, ExplanationLoss,
     HeatmapView, ImageView, Localization, Localizer, LossInputs, ModelContext, NamedTensor, PluginError,
-    Registry,
+    Registry, notice,
 };
 use fovea_plan::{PluginConfig, Precision, TrialConfig};
 use fovea_records::trace::TraceWriter;
@@ -130,6 +131,7 @@ pub(crate) fn run_task(
     };
     let state = job.begin(model, epochs)?;
     let targets = job.targets()?;
+    job.unchanged(&Used::Built(job.source.dataset()))?;
     let state = job.train(state, targets.as_ref(), epochs)?;
     // The loss of a step says nothing of what the step itself did to the weights.
     finite_weights(&state.model.tensors())?;
@@ -138,6 +140,7 @@ pub(crate) fn run_task(
     if task.kind == TaskKind::Trial {
         job.finish(&state, targets.map_or_else(Vec::new, |t| t.quality("train")))?;
     }
+    job.unchanged(&Used::All(job.source.dataset()))?;
     let eval_seconds = started.elapsed().as_secs_f64();
     emit(TrialEvent::Finished { train_seconds, eval_seconds, peak_memory: memory::peak() });
     Ok(())
@@ -154,6 +157,7 @@ impl<'a> Job<'a> {
             let advice = "plan and worker must be of one version";
             EngineError::Config(format!("the worker cannot read the trial's configuration: {e}; {advice}"))
         })?;
+        unchanged::check(task, &config, registry, &Used::Nothing)?;
         let device = device::open(task.device.parse().map_err(EngineError::Device)?)?;
         let products = precision::kept(config.training.precision, &device)?;
         if let Some(products) = products.filter(|_| config.training.precision == Precision::F32) {
@@ -199,6 +203,14 @@ impl<'a> Job<'a> {
         let memory = usize::try_from(limits.memory).unwrap_or(usize::MAX);
         let source = Source::new(dataset, memory).with_packs(found.packs);
         Ok((Self { task, config, device, registry, source, localizer, extractor, loss, emit, stop }, model))
+    }
+
+    /// Data and weights are those of the task's identity still; and what plugins left to be told is told.
+    fn unchanged(&self, used: &Used<'_>) -> Result<(), EngineError> {
+        for message in notice::take() {
+            (self.emit)(TrialEvent::Warning { message });
+        }
+        unchanged::check(self.task, &self.config, self.registry, used)
     }
 
     /// What was asked of data and evaluation is checked before hours of training, not after.

@@ -5,6 +5,8 @@
 //! dies of the signal as it would have; a thread of its own ends the process when a call takes too long. Both lines begin
 //! with [`FAULT`], by which the orchestrator knows them.
 
+use crate::float::Settings;
+use fovea_api::notice;
 use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::os::fd::AsFd as _;
@@ -100,13 +102,31 @@ impl Text {
     }
 }
 
-/// Names the call in progress until it is dropped.
+/// Names the call in progress until it is dropped, which also sets back how this thread computes with floats.
 #[derive(Debug)]
-pub struct Breadcrumb(Option<usize>);
+pub struct Breadcrumb {
+    slot: Option<usize>,
+    float: Settings,
+}
 
 impl Drop for Breadcrumb {
     fn drop(&mut self) {
-        if let Some(index) = self.0 {
+        if self.float.restore() {
+            let text = self.slot.and_then(|index| CRUMBS[index].text());
+            let text = text.map_or_else(
+                || "a plugin".into(),
+                |text| {
+                    let text = String::from_utf8_lossy(text.bytes()).into_owned();
+                    // Told once a function, not once a picture.
+                    text.split(" of ").next().map_or_else(String::new, str::to_owned)
+                },
+            );
+            notice::give(format!(
+                "{text} left this thread rounding floats in another way, or flushing small ones to zero; that is set back, and \
+                 results beside it are as they would be without it"
+            ));
+        }
+        if let Some(index) = self.slot {
             CRUMBS[index].thread.store(0, Ordering::Release);
             CRUMBS[index].taken.store(false, Ordering::Release);
         }
@@ -136,7 +156,8 @@ impl fmt::Write for Cut<'_> {
 pub fn enter(text: fmt::Arguments<'_>) -> Breadcrumb {
     let free =
         |slot: &Slot| slot.taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok();
-    let Some(index) = CRUMBS.iter().position(free) else { return Breadcrumb(None) };
+    let float = Settings::now();
+    let Some(index) = CRUMBS.iter().position(free) else { return Breadcrumb { slot: None, float } };
     let slot = &CRUMBS[index];
     let mut cut = Cut { slot, length: 0 };
     // It only fails if one of the arguments does, and then half of the text is better than none.
@@ -144,7 +165,7 @@ pub fn enter(text: fmt::Arguments<'_>) -> Breadcrumb {
     slot.length.store(cut.length, Ordering::Relaxed);
     slot.since.store(milliseconds(), Ordering::Relaxed);
     slot.thread.store(thread(), Ordering::Release);
-    Breadcrumb(Some(index))
+    Breadcrumb { slot: Some(index), float }
 }
 
 fn milliseconds() -> u64 {

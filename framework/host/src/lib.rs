@@ -20,6 +20,7 @@ pub mod discover;
 mod error;
 mod extractor;
 mod files;
+mod float;
 mod gradient;
 pub mod guard;
 mod image;

@@ -21,7 +21,7 @@ use fovea_records::provenance::{Gpu, Origin, Program};
 use fovea_records::prune::Pruned;
 use fovea_records::{
     Done, EpochSummary, JournalEntry, PictureLimits, RunStore, StageId, StoreError, TaskKind, TaskPlugins,
-    TrialId, TrialOutcome, WorkerTask, checkpoint, now, store,
+    TrialId, TrialOutcome, WorkerTask, checkpoint, now, place, store,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,6 +116,8 @@ pub fn run(
     options: &RunOptions,
     observer: &mut (dyn FnMut(Update) + Send),
 ) -> Result<RunSummary, OrchestratorError> {
+    place::run_dir(store.root())?;
+    place::out_folder(&plan.run.cache, &[])?;
     let _lock = options.selection.shard.map_or_else(|| store.lock(), |shard| shard.lock(store))?;
     let states = checked_status(plan, store)?;
     store::write_new(&store.root().join("experiment.toml"), plan.source.as_bytes())?;

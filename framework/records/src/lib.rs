@@ -13,6 +13,7 @@
 //! - [`progress`]: [`TaskProgress`], how far a task is, for whoever watches.
 //! - [`prune`]: when training is given up early, and why it was.
 //! - [`attempts`]: [`AttemptLog`](attempts::AttemptLog), what a worker wrote to stderr, a file an attempt.
+//! - [`place`]: where something may be written: refuses folders that are no run's, and links and devices.
 //! - [`overview`]: [`Overview`](overview::Overview), how far a run is, from its files alone.
 //! - [`later`]: [`LaterRow`], what was measured after a trial had ended.
 //! - [`lines`]: JSON lines, strictly or so that a bad one costs itself only.
@@ -39,6 +40,7 @@ pub mod lines;
 pub mod lookup;
 pub mod metrics;
 pub mod overview;
+pub mod place;
 pub mod predictions;
 pub mod progress;
 pub mod provenance;

@@ -66,6 +66,14 @@ pub enum StoreError {
         /// What in it cannot be written.
         why: Unwritable,
     },
+    /// Something else is where it should be written.
+    #[error("cannot write {}: {why}", path.display())]
+    Taken {
+        /// Where.
+        path: PathBuf,
+        /// What is there and what to do.
+        why: String,
+    },
     /// Another process holds the run.
     #[error("{} is in use by another fovea run ({holder}). Wait for it to end, or give this run another directory with run.dir=DIR.", path.display())]
     Locked {

@@ -8,6 +8,7 @@
 use super::shard::{Shard, ShardWriter, length};
 use fovea_api::{DatasetSource, Sample};
 use fovea_plan::PluginConfig;
+use fovea_records::remove;
 use fovea_records::store::FileLock;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -99,6 +100,14 @@ impl Packs {
         let part = |(number, shard)| Part { path: path(number), shard, given_up: AtomicBool::new(false) };
         let shards = parts.into_iter().enumerate().map(part).collect();
         Found { packs: Some(Self { first, shards }), warnings }
+    }
+
+    /// Removes what the cache has of a data set whose files are no longer what `identity` says.
+    pub fn forget(dataset: &dyn DatasetSource, identity: &PluginConfig, cache_dir: &Path) {
+        let folder = cache_dir.join("pictures").join(name(dataset, identity));
+        if let Err(error) = remove::whole(&folder) {
+            tracing::warn!(folder = %folder.display(), %error, "decoded pictures of changed files stay");
+        }
     }
 
     /// A picture, where it is there and whole.

@@ -6,10 +6,10 @@ use crate::{Emit, EngineError};
 use fovea_api::{BBox, ImageView, Localization, Localizer, Mask};
 use fovea_plan::PluginConfig;
 use fovea_records::store::FileLock;
-use fovea_records::{MetricRow, TrialEvent, sealed};
+use fovea_records::{MetricRow, TrialEvent, remove, sealed};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Pictures a call of the localizer.
 const CHUNK: usize = 64;
@@ -48,6 +48,18 @@ pub struct Targets {
     quality: Quality,
 }
 
+/// The cache file of a split's boxes.
+fn cached_at(
+    split: &str,
+    identity: (&PluginConfig, &PluginConfig),
+    cache_dir: &Path,
+) -> Result<PathBuf, EngineError> {
+    let text = serde_json::to_string(&(split, identity.0, identity.1))
+        .map_err(|e| EngineError::Config(format!("cannot name the box cache: {e}")))?;
+    let name = blake3::hash(text.as_bytes()).to_hex();
+    Ok(cache_dir.join("boxes").join(format!("{}.json", &name[..32])))
+}
+
 impl Targets {
     /// Computes the boxes of `split`, or takes them from the cache.
     ///
@@ -67,10 +79,7 @@ impl Targets {
         cache_dir: &Path,
         emit: Emit<'_>,
     ) -> Result<Self, EngineError> {
-        let text = serde_json::to_string(&(split, identity.0, identity.1))
-            .map_err(|e| EngineError::Config(format!("cannot name the box cache: {e}")))?;
-        let name = blake3::hash(text.as_bytes()).to_hex();
-        let path = cache_dir.join("boxes").join(format!("{}.json", &name[..32]));
+        let path = cached_at(split, identity, cache_dir)?;
         let count = source.dataset().len(split).unwrap_or(0);
         let cached = || {
             let cached = sealed::read::<Cached>(&path)?;
@@ -107,6 +116,12 @@ impl Targets {
             not_kept(&error);
         }
         Ok(Self::new(&fresh, masks))
+    }
+
+    /// Removes what the cache has of files that are no longer what `identity` says.
+    pub fn forget(split: &str, identity: (&PluginConfig, &PluginConfig), cache_dir: &Path) {
+        let removed = cached_at(split, identity, cache_dir).map(|path| remove::whole(&path));
+        tracing::info!(split, ?removed, "boxes of changed files are forgotten");
     }
 
     fn new(cached: &Cached, masks: Option<Vec<Option<Mask>>>) -> Self {
