@@ -1,7 +1,8 @@
 //! `fovea bundle RUN`: what another person needs to check a run, in one file.
 
 use crate::exit::Exit;
-use crate::words::{bytes, plural, print};
+use crate::output::{errln, print};
+use crate::words::{bytes, plural};
 use crate::{Failure, Outcome};
 use fovea_audit::bundle::{PackOptions, pack};
 use fovea_audit::record::id_of;
@@ -32,7 +33,7 @@ pub(crate) fn main(args: &Args) -> Outcome {
     let options =
         PackOptions { weights: args.weights, trials, version: env!("CARGO_PKG_VERSION").to_owned() };
     if let Some(holder) = store.holder() {
-        eprintln!("warning: the run goes on ({holder}); what is not done yet is not packed");
+        errln!("warning: the run goes on ({holder}); what is not done yet is not packed");
     }
     let manifest = pack(&store, &options, &out)?;
     let size = out.metadata().map_or(0, |metadata| metadata.len());

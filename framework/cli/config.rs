@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::experiment::Experiment;
-use crate::words::print;
+use crate::output::print;
 use crate::{Failure, Outcome, plan};
 use fovea_api::Registry;
 use fovea_engine::catalog::Catalog;
@@ -21,7 +21,7 @@ pub(crate) struct Args {
 pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     // Data and weights need not be at hand to look at an experiment.
     let catalog = Catalog::new(registry.clone(), plan::base_dir()).unread();
-    let Experiment { file, .. } = &args.experiment;
+    let file = args.experiment.file();
     let origins = if args.origins { Origins::Shown } else { Origins::Hidden };
     let failure = |errors: fovea_plan::PlanErrors| Failure { message: errors.to_string(), exit: Exit::Usage };
     let config =

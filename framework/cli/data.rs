@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use crate::experiment::Experiment;
+use crate::output::{errln, outln, print};
 use crate::{Failure, Outcome, plan};
 use fovea_api::Registry;
 use fovea_datasets::{Rival10Demo, write_rival10_demo};
@@ -91,11 +92,11 @@ fn check(args: &CheckArgs, registry: &Registry) -> Outcome {
         if args.json {
             documents.push(json!({ "name": plugin.name, "config": plugin.config, "found": found }));
         } else {
-            print!("{}", text(plugin, &found));
+            print(&text(plugin, &found));
         }
     }
     if args.json {
-        println!("{:#}", json!({ "datasets": documents }));
+        outln!("{:#}", json!({ "datasets": documents }));
     }
     if unreadable > 0 {
         let pictures = if unreadable == 1 { "picture" } else { "pictures" };
@@ -207,7 +208,7 @@ impl Progress {
             && told.elapsed() >= QUIET
         {
             *told = Instant::now();
-            eprintln!("{} of {} pictures read", self.bar.position(), self.bar.length().unwrap_or(0));
+            errln!("{} of {} pictures read", self.bar.position(), self.bar.length().unwrap_or(0));
         }
     }
 
@@ -222,7 +223,7 @@ fn demo(args: &DemoArgs) -> Outcome {
     write_rival10_demo(out, demo).map_err(|e| Failure::new(Exit::Files, e))?;
     let bare = Rival10Demo::without_mask(*train) + Rival10Demo::without_mask(*test);
     let out = out.display();
-    println!(
+    outln!(
         "{out}: {train} training and {test} test pictures, {size} x {size} pixels, {bare} without mask.
 They are drawn figures under the names of RIVAL10's pictures. To use them, write in an experiment
 

@@ -1,8 +1,9 @@
 //! `fovea diff A B`: what two trials or two runs have not in common.
 
 use crate::exit::Exit;
+use crate::output::print;
 use crate::verdicts::paragraph;
-use crate::words::{plural, print, table};
+use crate::words::{plural, table};
 use crate::{Failure, Outcome};
 use fovea_audit::TrialRecord;
 use fovea_audit::diff::{TrialDiff, diff_trials};

@@ -1,7 +1,8 @@
 //! `fovea eval RUN`: metrics of finished trials, without training.
 
 use crate::exit::Exit;
-use crate::{Failure, Outcome, plan, report, words};
+use crate::output::{self, errln};
+use crate::{Failure, Outcome, plan, report};
 use fovea_api::Registry;
 use fovea_engine::again::{Again, Measured};
 use fovea_engine::catalog::Catalog;
@@ -83,7 +84,7 @@ pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
             Err(failure) if failure.exit == Exit::Usage => return Err(failure),
             Err(failure) => {
                 failed += 1;
-                eprintln!("{label}: {}", failure.message);
+                errln!("{label}: {}", failure.message);
             }
         }
     }
@@ -199,21 +200,21 @@ fn show(store: &RunStore, wanted: &[LaterMetric]) -> Result<(), Failure> {
         ..TableRequest::default()
     };
     let table = Table::new(std::slice::from_ref(store), &request)?.render(TableFormat::Markdown)?;
-    words::print(&format!("\n{}\n", String::from_utf8_lossy(&table)));
+    output::print(&format!("\n{}\n", String::from_utf8_lossy(&table)));
     say(&format!("again: {command}; the report has them with `fovea report {}`", store.root().display()));
     Ok(())
 }
 
 /// A line for the terminal, or for whatever reads it.
 fn say(line: &str) {
-    words::print(&format!("{line}\n"));
+    output::print(&format!("{line}\n"));
 }
 
 fn list() {
     for metric in LATER {
         let Some(definition) = metrics::definition(metric.name) else { continue };
         let needs = if metric.part.is_stored() { "predictions" } else { "weights and data" };
-        words::print(&format!("{:<22} {needs:<18} {}\n", metric.name, definition.doc));
+        output::print(&format!("{:<22} {needs:<18} {}\n", metric.name, definition.doc));
     }
 }
 

@@ -12,8 +12,8 @@ use std::time::Instant;
 /// An experiment file with what the command line changes.
 #[derive(clap::Args)]
 pub(crate) struct Experiment {
-    /// The experiment, a TOML file.
-    pub(crate) file: PathBuf,
+    /// The experiment, a TOML file; `-` reads it from stdin.
+    file: PathBuf,
     /// Changes to it: `training.epochs=3`, `loss=ria`, `device=cuda:0`, `seed=0,1,2` (an axis),
     /// `seed=range(0,3)`, `+KEY=VALUE` (only if the file lacks it), `~KEY` (removes it).
     #[arg(value_name = "KEY=VALUE")]
@@ -39,6 +39,11 @@ impl Experiment {
         Self { file, overrides, smoke: false }
     }
 
+    /// The file; stdin where it is called `-`.
+    pub(crate) fn file(&self) -> &Path {
+        if self.file == Path::new("-") { Path::new("/dev/stdin") } else { &self.file }
+    }
+
     /// What the environment and the command line change.
     pub(crate) fn overrides(&self) -> Overrides {
         Overrides::from_process(self.smoke, self.overrides.clone())
@@ -55,10 +60,10 @@ impl Experiment {
             write_rival10_demo(Path::new(SMOKE_TREE), SMOKE).map_err(|e| Failure::new(Exit::Files, e))?;
         }
         let started = Instant::now();
-        let plan = fovea_plan::load(&self.file, &self.overrides(), catalog)
+        let plan = fovea_plan::load(self.file(), &self.overrides(), catalog)
             .map_err(|errors| Failure { message: errors.to_string(), exit: Exit::Usage })?;
         let (trials, stages) = (plan.trials.len(), plan.stages.len());
-        let file = self.file.display();
+        let file = self.file().display();
         tracing::info!(%file, trials, stages, took = ?started.elapsed(), "plan loaded");
         Ok(plan)
     }

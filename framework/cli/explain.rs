@@ -1,6 +1,7 @@
 //! `fovea explain`: what a network says of pictures and where it looks.
 
 use crate::exit::Exit;
+use crate::output::{errln, outln};
 use crate::{Failure, Outcome, plan, settings};
 use fovea_api::{BuildContext, BuiltModel, Precision, Registry};
 use fovea_datasets::{beside_pictures, decode_picture, pictures_in};
@@ -79,7 +80,7 @@ pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     let device = device::open(args.device)?.device;
     let built = build(&subject, registry, &pictures, &device)?;
     if let Some(replaced) = &built.head_replaced {
-        eprintln!("warning: model {}: {replaced}; its logits mean nothing", subject.model.0);
+        errln!("warning: model {}: {replaced}; its logits mean nothing", subject.model.0);
     }
     let context =
         BuildContext { base_dir: plan::base_dir(), device: device.clone(), registry: registry.clone() };
@@ -103,14 +104,14 @@ pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     let summary = explainer.run(&pictures, &args.out, &emit, &show)?;
     bar.finish_and_clear();
     let (records, heatmaps) = (args.out.join(RECORDS), args.out.join(HEATMAPS));
-    println!("explained {} pictures: {}, {}", summary.explained, records.display(), heatmaps.display());
+    outln!("explained {} pictures: {}, {}", summary.explained, records.display(), heatmaps.display());
     if summary.failed.is_empty() {
         return Ok(Exit::Success);
     }
     for error in &summary.failed {
-        eprintln!("error: {error}");
+        errln!("error: {error}");
     }
-    eprintln!("{} of {} pictures could not be explained", summary.failed.len(), pictures.list().len());
+    errln!("{} of {} pictures could not be explained", summary.failed.len(), pictures.list().len());
     Ok(Exit::Files)
 }
 
@@ -198,7 +199,7 @@ pub(crate) fn picture_files(images: &Path, out: &Path, overlay: bool) -> Result<
     }
     if images.is_dir() {
         for said in beside_pictures(images, out).map_err(files)? {
-            eprintln!("warning: {said}");
+            errln!("warning: {said}");
         }
     }
     if found.is_empty() {

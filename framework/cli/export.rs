@@ -2,6 +2,7 @@
 
 use crate::Outcome;
 use crate::exit::Exit;
+use crate::output::outln;
 use fovea_api::Registry;
 use fovea_engine::export::{ExportFormat, export};
 use fovea_engine::trained::TrainedTrial;
@@ -40,6 +41,6 @@ pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     fovea_records::place::out_file(&out)?;
     let trial = TrainedTrial::open(&dir)?;
     export(&trial, format, registry, &out)?;
-    println!("{}: {} of trial {id}", out.display(), trial.config.model.name);
+    outln!("{}: {} of trial {id}", out.display(), trial.config.model.name);
     Ok(Exit::Success)
 }

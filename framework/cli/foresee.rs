@@ -1,6 +1,7 @@
 //! How long a plan will take: what the orchestrator reads of earlier trials, and what the engine measures for `--probe`.
 
 use crate::exit::Exit;
+use crate::output::errln;
 use crate::{Failure, plan};
 use fovea_api::Registry;
 use fovea_engine::{device, probe};
@@ -105,7 +106,7 @@ fn measure_one(
     let config = &trial.config;
     let (batch, size) = (config.training.batch_size, config.input.size);
     let what = format!("{} batch {batch} size {size}", config.model.name);
-    eprintln!("measuring {what} ...");
+    errln!("measuring {what} ...");
     let counted = probe::pictures(config, &plan::base_dir(), registry)?;
     let [plain, explained] = probe::steps(config, plan.device, registry)?;
     // On a CPU the workers share what one process, which the probe is, has for itself.

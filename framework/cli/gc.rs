@@ -1,7 +1,8 @@
 //! `fovea gc`: what of runs can be deleted.
 
 use crate::exit::Exit;
-use crate::words::{bytes, plural, print, table};
+use crate::output::{errln, print};
+use crate::words::{bytes, plural, table};
 use crate::{Failure, Outcome};
 use fovea_orchestrator::gc::{Kind, Leftover, leftovers, remove, stale_cache};
 use fovea_orchestrator::survey::run_dirs;
@@ -80,7 +81,7 @@ pub(crate) fn main(args: &Args) -> Outcome {
     } else {
         print(&text(&found, args.yes));
         for skipped in skipped {
-            eprintln!("left alone: {skipped}");
+            errln!("left alone: {skipped}");
         }
     }
     Ok(Exit::Success)

@@ -3,6 +3,8 @@
 //! The program is a library, so that plugins that want Burn's tensors can be compiled into a binary of one's own:
 //! [`App`] with plugins of [`api`]. One file per subcommand; what they do lives in the crates of the framework.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod app;
 mod bench;
 mod build_info;
@@ -25,6 +27,7 @@ mod localize;
 mod log;
 mod logs;
 mod ls;
+mod output;
 mod plan;
 mod plan_json;
 mod plan_text;

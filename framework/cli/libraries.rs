@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use crate::experiment::Experiment;
+use crate::output::errln;
 use crate::{Command, Failure};
 use fovea_api::Registry;
 use fovea_api::registry::Origin;
@@ -99,7 +100,7 @@ impl Libraries {
         let loaded =
             fovea_host::load(&search, &mut self.registry).map_err(|e| Failure::new(Exit::Usage, e))?;
         for error in &loaded.skipped {
-            eprintln!("warning: {error}; it is left out");
+            errln!("warning: {error}; it is left out");
         }
         for message in fovea_api::notice::take() {
             eprintln!("warning: {message}");
@@ -116,7 +117,7 @@ impl Libraries {
 }
 
 fn asked(experiment: &Experiment) -> Result<PluginsConfig, Failure> {
-    fovea_plan::plugins(&experiment.file, &experiment.overrides())
+    fovea_plan::plugins(experiment.file(), &experiment.overrides())
         .map_err(|errors| Failure { message: errors.to_string(), exit: Exit::Usage })
 }
 

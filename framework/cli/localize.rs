@@ -1,6 +1,7 @@
 //! `fovea localize`: one box per picture.
 
 use crate::exit::Exit;
+use crate::output::{errln, outln};
 use crate::{Outcome, explain, plan, settings};
 use fovea_api::Registry;
 use fovea_api::{BuildContext, RgbImage};
@@ -71,14 +72,14 @@ pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     let path = args.out.join(RECORDS);
     store::write_json_array(&path, &summary.records).map_err(EngineError::from)?;
     let found = summary.records.iter().filter(|record| record.bbox.is_some()).count();
-    println!("{found} boxes in {} pictures: {}", summary.records.len(), path.display());
+    outln!("{found} boxes in {} pictures: {}", summary.records.len(), path.display());
     if summary.failed.is_empty() {
         return Ok(Exit::Success);
     }
     for error in &summary.failed {
-        eprintln!("error: {error}");
+        errln!("error: {error}");
     }
-    eprintln!("{} of {} pictures could not be read", summary.failed.len(), files.len());
+    errln!("{} of {} pictures could not be read", summary.failed.len(), files.len());
     Ok(Exit::Files)
 }
 

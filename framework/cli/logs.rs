@@ -2,11 +2,11 @@
 
 use crate::exit::Exit;
 use crate::line::{date, event};
-use crate::{Failure, Outcome};
+use crate::{Failure, Outcome, output};
 use fovea_records::attempts::{self, AttemptLog};
 use fovea_records::{LoggedEvent, RunStore, StoreError, lines};
 use std::fs::File;
-use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -52,10 +52,9 @@ pub(crate) fn main(args: &Args) -> Outcome {
     let dir = fovea_records::locate_trial(&args.trial, args.run.as_deref())?;
     match show(&dir, args, &mut io::stdout().lock()) {
         Ok(()) => Ok(Exit::Success),
-        // `fovea logs ... | head` has seen enough.
-        Err(Stop::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(Exit::Success),
         Err(Stop::Output(error)) => {
-            Err(Failure::new(Exit::Files, format!("cannot write to stdout: {error}")))
+            output::note(error);
+            Ok(Exit::Success)
         }
         Err(Stop::Store(error)) => Err(Failure::new(Exit::Files, error)),
     }
@@ -163,7 +162,7 @@ impl Follower {
         file.seek(SeekFrom::Start(self.shown)).and_then(|_| file.read_to_end(&mut text)).map_err(failed)?;
         self.shown += text.len() as u64;
         for line in String::from_utf8_lossy(&text).lines() {
-            writeln!(out, "             stderr | {line}")?;
+            writeln!(out, "             stderr | {}", output::printable(line))?;
         }
         Ok(())
     }
@@ -172,5 +171,5 @@ impl Follower {
 fn show_event(logged: &LoggedEvent, out: &mut impl Write) -> io::Result<()> {
     let Some(text) = event(&logged.event) else { return Ok(()) };
     let time = logged.time.map_or_else(|| "(no time)".to_owned(), date);
-    writeln!(out, "{time:<19}  {text}")
+    writeln!(out, "{time:<19}  {}", output::printable(&text))
 }

@@ -1,7 +1,8 @@
 //! `fovea ls`: what runs there are, or the trials of one.
 
 use crate::exit::Exit;
-use crate::words::{ago, bytes, percent, plural, print, table};
+use crate::output::print;
+use crate::words::{ago, bytes, percent, plural, table};
 use crate::{Failure, Outcome};
 use fovea_orchestrator::survey::{self, RunRow, TrialRow};
 use fovea_records::RunStore;

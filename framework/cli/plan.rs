@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::experiment::Experiment;
-use crate::words::print;
+use crate::output::{errln, print};
 use crate::{Failure, Outcome, foresee, plan_json, plan_text};
 use fovea_api::Registry;
 use fovea_engine::precision;
@@ -60,7 +60,7 @@ pub(crate) fn check_precision<'a>(
         let note = precision::check(precisions.iter().copied(), device)
             .map_err(|e| Failure::new(Exit::Device, e))?;
         if let Some(note) = note {
-            eprintln!("note: {note}");
+            errln!("note: {note}");
         }
     }
     Ok(())

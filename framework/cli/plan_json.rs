@@ -2,8 +2,8 @@
 //!
 //! `fovea plan --help` lists the keys; they stay.
 
-use crate::excluded;
 use crate::foresee::Foreseen;
+use crate::{excluded, output};
 use fovea_orchestrator::changes::Change;
 use fovea_orchestrator::estimate::TaskEstimate;
 use fovea_orchestrator::run::stage_is_done;
@@ -57,12 +57,12 @@ pub(crate) fn write(plan: &Plan, store: &RunStore, standings: &[Standing], fores
         epochs: json!({ "shared": saving.shared, "alone": saving.alone }),
         probes: probes.collect(),
     };
-    let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
-    // Whoever reads may have seen enough: that is no mistake.
-    drop(
-        serde_json::to_writer_pretty(&mut out, &document)
-            .map(|()| out.write_all(b"\n").and_then(|()| out.flush())),
-    );
+    output::write(|out| {
+        let mut out = BufWriter::with_capacity(1 << 16, out);
+        serde_json::to_writer_pretty(&mut out, &document)?;
+        out.write_all(b"\n")?;
+        out.flush()
+    });
 }
 
 #[derive(Serialize)]

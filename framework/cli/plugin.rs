@@ -4,7 +4,7 @@
 use crate::exit::Exit;
 use crate::experiment::Experiment;
 use crate::libraries::origin;
-use crate::words::print;
+use crate::output::print;
 use crate::{Failure, Outcome, plugin_check, plugin_new};
 use fovea_api::registry::{Entry, nearest};
 use fovea_api::{PluginKind, Registry};

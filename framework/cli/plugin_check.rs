@@ -1,7 +1,7 @@
 //! `fovea plugin check`: whether a library keeps its promises, property by property. The suite is [`fovea_host::check`].
 
 use crate::exit::Exit;
-use crate::words::print;
+use crate::output::print;
 use crate::{Failure, Outcome};
 use fovea_api::PluginKind;
 use fovea_host::check::property::PROPERTIES;

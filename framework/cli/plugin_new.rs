@@ -4,7 +4,7 @@
 //! not a checkout, and so that no version of anything has to match.
 
 use crate::exit::Exit;
-use crate::words::print;
+use crate::output::print;
 use crate::{Failure, Outcome};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use crate::left::Estimate;
 use crate::line::{self, bar, clock};
-use crate::terminal;
+use crate::{output, terminal};
 use console::style;
 use fovea_orchestrator::{RunOptions, TaskLabel, Update};
 use fovea_plan::Plan;
@@ -127,7 +127,7 @@ impl Progress {
         self.running.remove(&task.id);
         let lane = (0..).find(|lane| self.running.values().all(|r| r.lane != *lane)).unwrap_or(0);
         let running = Running {
-            name: task.text.clone(),
+            name: output::printable(&task.text).into_owned(),
             is_stage: task.is_stage,
             lane,
             progress: TaskProgress::new(lane),

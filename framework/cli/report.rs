@@ -1,7 +1,8 @@
 //! `fovea report RUN...`: tables and report from records.
 
 use crate::exit::Exit;
-use crate::{Failure, Outcome, words};
+use crate::output::{self, outln};
+use crate::{Failure, Outcome};
 use fovea_records::{RunStore, place};
 use fovea_reports::{ReportError, ReportOptions, ReportSummary};
 use std::path::{Path, PathBuf};
@@ -43,7 +44,7 @@ pub(crate) struct Args {
 
 pub(crate) fn main(args: &Args) -> Outcome {
     if args.print_template {
-        words::print(fovea_reports::TEMPLATE);
+        output::print(fovea_reports::TEMPLATE);
         return Ok(Exit::Success);
     }
     let mut stores: Vec<RunStore> = Vec::new();
@@ -147,6 +148,6 @@ pub(crate) fn write_if_new(store: &RunStore) -> Result<(), Failure> {
 }
 
 fn show(report: &ReportSummary) {
-    println!("{}", report.table);
-    println!("report: {}", report.index.display());
+    outln!("{}", report.table);
+    outln!("report: {}", report.index.display());
 }

@@ -1,9 +1,10 @@
 //! `fovea rerun TRIAL`: one trial again, from its record alone.
 
 use crate::exit::Exit;
+use crate::output::{errln, print};
 use crate::progress::{Detail, Progress};
 use crate::reruns::{Changed, Place, Whose};
-use crate::words::{duration, print};
+use crate::words::duration;
 use crate::{Failure, Outcome, verdicts};
 use fovea_api::Registry;
 use fovea_audit::TrialRecord;
@@ -67,7 +68,7 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages, paths: &[PathBuf], reg
         };
         let store = RunStore::new(&out);
         if record.seconds() > 0.0 {
-            eprintln!(
+            errln!(
                 "{}: it took {} when it was recorded, on {}",
                 record.label(),
                 duration(record.seconds()),
@@ -80,7 +81,7 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages, paths: &[PathBuf], reg
         progress.end();
         let summary = summary?;
         if summary.left > 0 {
-            eprintln!("interrupted; what was done is in {}", out.display());
+            errln!("interrupted; what was done is in {}", out.display());
             return Ok(Exit::Interrupted);
         }
         let folder = store.trial_dir(&record.id);

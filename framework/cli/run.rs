@@ -3,6 +3,7 @@
 use crate::exit::Exit;
 use crate::experiment::Experiment;
 use crate::libraries::Libraries;
+use crate::output::{errln, outln};
 use crate::progress::{Detail, Progress};
 use crate::signals::stop_on_signals;
 use crate::{Failure, Outcome, build_info, plan, report};
@@ -76,8 +77,8 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages, libraries: &Libraries)
     if !interrupted {
         if summary.ran == 0 && summary.left == 0 {
             match summary.pruned {
-                0 => println!("{}: all {} trials are done", plan.name, chosen(&summary)),
-                pruned => println!(
+                0 => outln!("{}: all {} trials are done", plan.name, chosen(&summary)),
+                pruned => outln!(
                     "{}: all {} trials are done or pruned ({pruned}); without run.prune those go on",
                     plan.name,
                     chosen(&summary)
@@ -88,7 +89,7 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages, libraries: &Libraries)
     }
     tell_troubles(&summary, store.root());
     if interrupted {
-        eprintln!(
+        errln!(
             "interrupted: {} of {} trials are done; the same command goes on where this one stopped, \
              `fovea report {}` shows what there is",
             summary.done,
@@ -157,16 +158,16 @@ fn tell_troubles(summary: &RunSummary, run: &Path) {
     let failed = |id: &str| summary.failed.iter().any(|(trial, _)| trial.as_str() == id);
     for crash in summary.crashes.iter().filter(|crash| !failed(&crash.task.id)) {
         let task = &crash.task;
-        eprintln!(
+        errln!(
             "crashed and tried again: {} ({}), attempt {}: {}",
-            task.text, task.id, crash.attempt, crash.message
+            task.text,
+            task.id,
+            crash.attempt,
+            crash.message
         );
     }
     for (trial, message) in &summary.failed {
-        eprintln!(
-            "failed: trial {trial}: {message}\n  more: fovea logs {}",
-            run.join(trial.as_str()).display()
-        );
+        errln!("failed: trial {trial}: {message}\n  more: fovea logs {}", run.join(trial.as_str()).display());
     }
     if !summary.failed.is_empty() {
         let left = if summary.left > 0 {
@@ -175,6 +176,6 @@ fn tell_troubles(summary: &RunSummary, run: &Path) {
             String::new()
         };
         let (failed, total) = (summary.failed.len(), chosen(summary));
-        eprintln!("{failed} of {total} trials failed{left}; the same command tries them again");
+        errln!("{failed} of {total} trials failed{left}; the same command tries them again");
     }
 }

@@ -1,7 +1,7 @@
 //! `fovea schema`: what an experiment may say, for editors.
 
 use crate::exit::Exit;
-use crate::words::print;
+use crate::output::print;
 use crate::{Failure, Outcome, plan};
 use fovea_api::Registry;
 use fovea_engine::catalog::Catalog;

@@ -1,7 +1,8 @@
 //! `fovea show TRIAL`: all there is to know of one trial; with `-v` everything that it rests on, too.
 
 use crate::exit::Exit;
-use crate::words::{bytes, date, duration, percent, plural, print, table};
+use crate::output::print;
+use crate::words::{bytes, date, duration, percent, plural, table};
 use crate::{Failure, Outcome, provenance};
 use fovea_orchestrator::dossier::{self, Dossier};
 use fovea_records::locate_trial;

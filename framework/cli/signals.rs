@@ -2,6 +2,7 @@
 
 use crate::Failure;
 use crate::exit::Exit;
+use crate::output::errln;
 use fovea_orchestrator::Stop;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -17,9 +18,9 @@ pub(crate) fn stop_on_signals() -> Result<Stop, Failure> {
     std::thread::spawn(move || {
         for signal in signals.forever() {
             if asked.request() {
-                eprintln!("stopping: steps in progress are finished and saved; Ctrl-C ends it at once");
+                errln!("stopping: steps in progress are finished and saved; Ctrl-C ends it at once");
             } else if signal == SIGINT {
-                eprintln!("ended at once; the same command goes on from the last checkpoints");
+                errln!("ended at once; the same command goes on from the last checkpoints");
                 process::exit(Exit::Interrupted.code().into());
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::line::{clock, cut, epoch};
-use crate::{Failure, Outcome, report};
+use crate::{Failure, Outcome, output, report};
 use console::Term;
 use fovea_records::overview::{Overview, TrialState};
 use fovea_records::{Phase, TaskProgress, now};
@@ -28,20 +28,17 @@ const SHORTEST: usize = 12;
 pub(crate) fn main(args: &Args) -> Outcome {
     let store = report::open(&args.run)?;
     let terminal = Term::stdout();
-    let failed = |e: std::io::Error| Failure::new(Exit::Files, format!("cannot write to stdout: {e}"));
     loop {
         let overview = Overview::read(&store).map_err(|e| Failure::new(Exit::Files, e))?;
         let over = overview.holder.is_none();
         // On a terminal, what fits; the whole in the end, and wherever else it goes.
         let room = (args.watch && !over && terminal.is_term()).then(|| terminal.size());
         if args.watch && terminal.is_term() {
-            terminal.clear_screen().map_err(failed)?;
+            terminal.clear_screen().unwrap_or_else(output::note);
         }
         let width = terminal.is_term().then(|| usize::from(terminal.size().1));
-        terminal
-            .write_str(&text(&overview, width, room.map(|(rows, _)| usize::from(rows))))
-            .map_err(failed)?;
-        if !args.watch || over {
+        output::print(&text(&overview, width, room.map(|(rows, _)| usize::from(rows))));
+        if !args.watch || over || output::is_lost() {
             return Ok(Exit::Success);
         }
         std::thread::sleep(Duration::from_secs(1));

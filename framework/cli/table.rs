@@ -1,7 +1,8 @@
 //! `fovea table RUN...`: one table for a paper.
 
 use crate::exit::Exit;
-use crate::{Failure, Outcome, report, words};
+use crate::output;
+use crate::{Failure, Outcome, report};
 use fovea_records::place::out_file;
 use fovea_records::store::write_atomic;
 use fovea_reports::{Table, TableError, TableFormat, TableRequest, inventory};
@@ -71,7 +72,7 @@ pub(crate) fn main(args: &Args) -> Outcome {
     }
     let stores = args.runs.iter().map(|run| report::open(run)).collect::<Result<Vec<_>, _>>()?;
     if args.list {
-        words::print(&inventory(&stores)?);
+        output::print(&inventory(&stores)?);
         return Ok(Exit::Success);
     }
     let ending = args.out.as_ref().and_then(|out| out.extension()).and_then(|ending| ending.to_str());
@@ -94,7 +95,7 @@ pub(crate) fn main(args: &Args) -> Outcome {
     let bytes = Table::new(&stores, &request)?.render(format)?;
     match &args.out {
         Some(out) => write_atomic(out, &bytes).map_err(|e| Failure::new(Exit::Files, e))?,
-        None => words::print(&String::from_utf8_lossy(&bytes)),
+        None => output::print(&String::from_utf8_lossy(&bytes)),
     }
     Ok(Exit::Success)
 }

@@ -1,5 +1,6 @@
 //! Stderr, shared by bars and lines: whatever is printed goes above the bars and stays.
 
+use crate::output;
 use indicatif::MultiProgress;
 use std::io::Write;
 use std::sync::OnceLock;
@@ -14,9 +15,9 @@ pub(crate) fn bars() -> &'static MultiProgress {
 /// Prints a line to stderr.
 pub(crate) fn line(text: &str) {
     match BARS.get() {
-        Some(bars) => drop(bars.println(text)),
         // A closed stderr is no reason to stop.
-        None => drop(writeln!(std::io::stderr(), "{text}")),
+        Some(bars) => drop(bars.println(output::printable(text))),
+        None => output::say(text),
     }
 }
 

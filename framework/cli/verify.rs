@@ -1,8 +1,9 @@
 //! `fovea verify RUN`: whether trials are what their records say.
 
 use crate::exit::Exit;
+use crate::output::{errln, print};
 use crate::reruns::{Changed, Place, Whose};
-use crate::words::{duration, plural, print};
+use crate::words::{duration, plural};
 use crate::{Failure, Outcome, terminal, verdicts};
 use console::style;
 use fovea_api::Registry;
@@ -129,10 +130,7 @@ pub(crate) fn main(args: &Args, messages: WorkerMessages, paths: &[PathBuf], reg
         renew_report(&subject.store, args.json);
     }
     if place.stopped() && checked.left > 0 {
-        eprintln!(
-            "interrupted: {} were not run again; verdicts so far are kept",
-            plural(checked.left, "trial")
-        );
+        errln!("interrupted: {} were not run again; verdicts so far are kept", plural(checked.left, "trial"));
         return Ok(Exit::Interrupted);
     }
     Ok(exit(&checked, args))
@@ -278,7 +276,7 @@ fn renew_report(store: &RunStore, quiet: bool) {
         Ok(_) if quiet => {}
         Ok(report) => print(&format!("report: {}\n", report.index.display())),
         // Records that were changed may not be fit for one; the verdicts are told all the same.
-        Err(error) => eprintln!("the report does not have the verdicts, as it cannot be written: {error}"),
+        Err(error) => errln!("the report does not have the verdicts, as it cannot be written: {error}"),
     }
 }
 

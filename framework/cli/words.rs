@@ -2,14 +2,7 @@
 
 pub(crate) use fovea_records::date;
 
-use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Prints to stdout. Whoever reads may have seen enough (`fovea ls | head`): that is no mistake.
-pub(crate) fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
-    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
-}
 
 /// `7s`, `3m07s`, `2h05m`, `3d04h`; below ten seconds with a decimal.
 pub(crate) fn duration(seconds: f64) -> String {

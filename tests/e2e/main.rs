@@ -20,6 +20,7 @@ mod localize;
 mod memory;
 mod nothing;
 mod orphans;
+mod output;
 mod pictures;
 mod plugin_check;
 mod plugin_new;

@@ -1,6 +1,7 @@
 //! What benchmarks print. The main function is [`show`].
 
-use crate::{build_info, plan, words};
+use crate::output;
+use crate::{build_info, plan};
 use fovea_engine::bench::{Measurement, Unit, threads};
 use fovea_orchestrator::machine::machine;
 use fovea_orchestrator::source;
@@ -13,9 +14,9 @@ pub(super) fn show(found: &[Measurement], as_json: bool) {
         let circumstances = circumstances();
         let lines: Vec<String> =
             found.iter().map(|measurement| object(measurement, &circumstances).to_string()).collect();
-        words::print(&(lines.join("\n") + "\n"));
+        output::print(&(lines.join("\n") + "\n"));
     } else {
-        words::print(&text(found));
+        output::print(&text(found));
     }
 }
 

@@ -44,7 +44,7 @@ pub fn serve(
         let location = info.location().map_or_else(String::new, |l| format!(" at {}:{}", l.file(), l.line()));
         let text = info.payload_as_str().unwrap_or("a panic without a message");
         // The orchestrator keeps stderr with the trial, for `fovea logs`.
-        eprintln!("{info}\n{}", Backtrace::force_capture());
+        let _ = writeln!(std::io::stderr(), "{info}\n{}", Backtrace::force_capture());
         *place.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = format!("{text}{location}");
     }));
     for line in input.lines() {

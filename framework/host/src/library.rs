@@ -12,6 +12,7 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ffi::c_void;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::ptr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -296,8 +297,8 @@ unsafe extern "C" fn log(_: *mut c_void, level: u32, line: FoveaStr) {
     let Some(line) = (unsafe { text_of(line) }) else { return };
     let said = std::panic::catch_unwind(|| match level {
         // Kept with the trial even where nobody asked for messages.
-        1 if !tracing::enabled!(target: "fovea_plugin", Level::ERROR) => eprintln!("plugin error: {line}"),
-        2 if !tracing::enabled!(target: "fovea_plugin", Level::WARN) => eprintln!("plugin warning: {line}"),
+        1 if !tracing::enabled!(target: "fovea_plugin", Level::ERROR) => say("error", line),
+        2 if !tracing::enabled!(target: "fovea_plugin", Level::WARN) => say("warning", line),
         1 => tracing::error!(target: "fovea_plugin", "{line}"),
         2 => tracing::warn!(target: "fovea_plugin", "{line}"),
         3 => tracing::info!(target: "fovea_plugin", "{line}"),
@@ -305,6 +306,11 @@ unsafe extern "C" fn log(_: *mut c_void, level: u32, line: FoveaStr) {
     });
     // A panic must not cross the boundary, and a line that is lost is no loss.
     drop(said);
+}
+
+/// A line for stderr, lost where that takes none.
+fn say(what: &str, line: &str) {
+    let _ = writeln!(std::io::stderr(), "plugin {what}: {line}");
 }
 
 unsafe extern "C" fn get_extension(_: *mut c_void, _: FoveaStr) -> *const c_void {

@@ -9,7 +9,7 @@ use crate::library::LoadedPlugin;
 use crate::{HostError, LibraryFile, config, library};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -77,7 +77,8 @@ pub fn report(file: &Path) {
         Err(error) => Answer::Refused(error.message),
     };
     let text = serde_json::to_string(&answer).unwrap_or_default();
-    println!("\n{ANSWER}{text}");
+    // Whoever asked may be gone.
+    let _ = writeln!(std::io::stdout(), "\n{ANSWER}{text}");
 }
 
 /// How to probe.

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+/// Characters of an override that an error shows.
+const LONGEST_OVERRIDE: usize = 300;
+
 /// Where an error is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
@@ -40,7 +43,10 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, line, column, .. } => write!(f, "{}:{line}:{column}", path.display()),
-            Self::Override(text) => f.write_str(text),
+            Self::Override(text) => match text.char_indices().nth(LONGEST_OVERRIDE) {
+                Some((at, _)) => write!(f, "{}…", &text[..at]),
+                None => f.write_str(text),
+            },
             Self::Path(path) => write!(f, "{}", path.display()),
         }
     }

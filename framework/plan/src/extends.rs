@@ -5,21 +5,22 @@ use crate::PluginKind;
 use crate::axes;
 use crate::catalog::plugin_table;
 use crate::errors::{At, PlanError};
-use crate::plan::unreadable;
 use crate::shape::found;
 use crate::spans::{Parsed, Source, join};
+use crate::text;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
 const KEY: &str = "extends";
+/// Files that may extend each other.
+const LONGEST: usize = 32;
 
 /// Reads a file and, below it, those it extends. What JSON cannot say in any of them is added to `errors`.
 pub(crate) fn read(
     path: &Path,
     errors: &mut Vec<PlanError>,
 ) -> Result<(Source, Map<String, Value>), PlanErrors> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| PlanErrors::new(vec![unreadable(path, &error)]))?;
+    let text = text::read(path).map_err(text::alone)?;
     below(path, &text, &[path.to_owned()], errors)
 }
 
@@ -55,10 +56,11 @@ fn below(
             format!("files extend each other in a circle: {}", files.collect::<Vec<_>>().join(" -> "));
         return Err(error(message, None));
     }
-    let text = std::fs::read_to_string(&base).map_err(|reason| {
-        let PlanError { message, help, .. } = unreadable(&base, &reason);
-        error(format!("{}: {message}", base.display()), help)
-    })?;
+    if chain.len() > LONGEST {
+        return Err(error(format!("more than {LONGEST} files extend each other"), None));
+    }
+    let text = text::read(&base)
+        .map_err(|PlanError { message, help, .. }| error(format!("{}: {message}", base.display()), help))?;
     let chain: Vec<PathBuf> = chain.iter().cloned().chain([base.clone()]).collect();
     let (base_source, mut base_table) = below(&base, &text, &chain, errors)?;
     // Where the base's run goes is its own: two experiments in one folder would overwrite each other.

@@ -9,6 +9,7 @@ use crate::ranges;
 use crate::shape::Shape;
 use crate::spans;
 use crate::spec::NOT_OF_A_TRIAL;
+use crate::text;
 use serde_json::Value;
 
 /// What an override does to its key.
@@ -62,6 +63,8 @@ pub(crate) fn parse(text: &str, shape: &Shape) -> Result<Argument, Wrong> {
         _ => (false, path.as_slice()),
     };
     let own = crate::axes::split(own);
+    check(key_of(rest), value, &own, shape)?;
+    check_paths(key_of(rest), value, &own)?;
     match several(value, &own, shape)? {
         Some(values) => {
             let path = std::iter::once("axes".to_owned()).chain(own).collect();
@@ -73,8 +76,61 @@ pub(crate) fn parse(text: &str, shape: &Shape) -> Result<Argument, Wrong> {
     }
 }
 
-/// A value as TOML, else as text; always as text where the document wants text.
+/// The key as it was written.
+fn key_of(argument: &str) -> &str {
+    argument.split_once('=').map_or(argument, |(key, _)| key).trim()
+}
+
+/// Refuses what could only be misunderstood.
+pub(crate) fn check(key: &str, value: &str, own: &[String], shape: &Shape) -> Result<(), Wrong> {
+    if let Err((_, message)) = text::bound(value) {
+        return Err((message, None));
+    }
+    let trimmed = value.trim();
+    // A plugin or a word may be called anything; a setting is no null.
+    let sets = own.len() > 1 && !matches!(shape.at(own), Ok(Shape::Text | Shape::Choice(_)));
+    if sets && ["null", "None", "nil"].contains(&trimmed) {
+        let help = format!("to have the default, write ~{key}");
+        return Err((format!("a setting has a value, and `{trimmed}` is none in TOML"), Some(help)));
+    }
+    Ok(())
+}
+
+/// Refuses a path with a comma, which would silently be two values.
+fn check_paths(key: &str, value: &str, own: &[String]) -> Result<(), Wrong> {
+    let several = pieces(value);
+    let begins = |piece: &str, with: &[&str]| with.iter().any(|with| piece.trim().starts_with(with));
+    let path = ["/", "~/", "./", "../"];
+    let is_axis = !own.first().is_some_and(|key| NOT_OF_A_TRIAL.contains(&key.as_str()));
+    if let [first, rest @ ..] = several.as_slice()
+        && is_axis
+        && !rest.is_empty()
+        && begins(first, &path)
+        && !rest.iter().all(|piece| begins(piece, &path))
+    {
+        let quoted: Vec<String> = several.iter().map(|piece| format!("\"{}\"", piece.trim())).collect();
+        let message = format!("a comma separates the values of an axis, and not all of `{value}` are paths");
+        let help = format!(
+            "write {key}='\"{value}\"' for one path with commas, or 'axes.{key}=[{}]' for several values",
+            quoted.join(", ")
+        );
+        return Err((message, Some(help)));
+    }
+    Ok(())
+}
+
+/// A value as TOML, else as text; always as text where the document wants text. What other languages write is
+/// understood, too: `.5`, `5.`, `True`, `1e3` for a whole number, and `~/` as shells do.
 pub(crate) fn single(text: &str, wanted: Result<&Shape, ()>) -> Value {
+    if wanted != Ok(&Shape::Text) {
+        let whole = matches!(wanted, Ok(Shape::Integer { .. } | Shape::CountOrAuto));
+        if let Some(value) = loosely(text.trim(), whole) {
+            return value;
+        }
+    }
+    if let (Some(below), Some(home)) = (text.trim().strip_prefix("~/"), std::env::home_dir()) {
+        return Value::String(home.join(below).display().to_string());
+    }
     match (spans::parse_value(text), wanted) {
         (Some(Value::String(text)), _) => Value::String(text),
         (Some(value), Ok(wanted)) if *wanted != Shape::Text => value,
@@ -84,8 +140,32 @@ pub(crate) fn single(text: &str, wanted: Result<&Shape, ()>) -> Value {
     }
 }
 
+/// What TOML does not know, though it can only mean one thing.
+fn loosely(text: &str, whole: bool) -> Option<Value> {
+    if let "True" | "TRUE" | "False" | "FALSE" = text {
+        return Some(Value::Bool(text.starts_with('T')));
+    }
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
+        && text.contains(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c));
+    // Exact: below 2^53 every whole number is a float, too.
+    let as_whole = |number: f64| number.fract() == 0.0 && number.abs() < 9.0e15;
+    match text.parse::<f64>() {
+        Ok(number) if is_number && whole && text.contains(['e', 'E', '.']) && as_whole(number) => {
+            Some(Value::from(number as i64))
+        }
+        Ok(number) if is_number && spans::parse_value(text).is_none() && text.contains('.') => {
+            serde_json::Number::from_f64(number).map(Value::Number)
+        }
+        _ => None,
+    }
+}
+
 /// A list whose words have lost their quotes to the shell: `[none,ria]`.
 fn unquoted_list(text: &str) -> Value {
+    if text::bound(text).is_err() {
+        return Value::String(text.to_owned());
+    }
     let inner = text.trim().strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     let pieces = inner.map(pieces).filter(|pieces| pieces.iter().all(|piece| !piece.trim().is_empty()));
     match pieces {
@@ -226,11 +306,55 @@ mod tests {
             assert_eq!(shown(text), expected, "{text}");
         }
         assert_eq!(single("[a, 1]", Err(())), json!(["a", 1]));
+        let deep = "[".repeat(50_000);
+        assert_eq!(single(&deep, Err(())), json!(deep));
+        assert!(shown(&format!("training.beta={deep}")).contains("brackets within each other"));
+    }
+
+    #[test]
+    fn what_others_write_is_understood() {
+        for (text, expected) in [
+            ("training.beta=.001", "Set training.beta 0.001"),
+            ("training.beta=-.5", "Set training.beta -0.5"),
+            ("training.beta=5.", "Set training.beta 5.0"),
+            ("training.beta=+5", "Set training.beta 5"),
+            ("training.beta=.1,5.", "Set axes.training.beta [0.1,5.0]"),
+            ("training.epochs=1_000", "Set training.epochs 1000"),
+            ("training.epochs=1e3", "Set training.epochs 1000"),
+            ("training.epochs=3.", "Set training.epochs 3"),
+            ("training.epochs=1.5", "Set training.epochs 1.5"),
+            ("input.normalize=True", "Set input.normalize true"),
+            ("input.normalize=FALSE", "Set input.normalize false"),
+            ("question=True", r#"Set question "True""#),
+            ("question=.5", r#"Set question ".5""#),
+            ("loss=none,True", r#"Set axes.loss ["none",true]"#),
+            ("dataset.root='~/x'", r#"Set dataset.root "~/x""#),
+            ("dataset.root=/a,/b", r#"Set axes.dataset.root ["/a","/b"]"#),
+            ("model.weights=a.pth,b.pth", r#"Set axes.model.weights ["a.pth","b.pth"]"#),
+            ("dataset.version=1.2.3", r#"Set dataset.version "1.2.3""#),
+            ("loss=None", r#"Set loss "None""#),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
+        }
+        let home = std::env::home_dir().unwrap();
+        assert_eq!(single("~/data", Ok(&Shape::Any)), json!(home.join("data").to_str().unwrap()));
     }
 
     #[test]
     fn mistakes_say_what_to_write() {
         for (text, expected) in [
+            (
+                "dataset.root=/data/a,b",
+                "a comma separates the values of an axis, and not all of `/data/a,b` are paths / write dataset.root='\"/data/a,b\"' for one path with commas, or 'axes.dataset.root=[\"/data/a\", \"b\"]' for several values",
+            ),
+            (
+                "training.beta=null",
+                "a setting has a value, and `null` is none in TOML / to have the default, write ~training.beta",
+            ),
+            (
+                "dataset.size=None",
+                "a setting has a value, and `None` is none in TOML / to have the default, write ~dataset.size",
+            ),
             ("word", "expected key=value, with a dotted key, or ~key / for example training.epochs=3"),
             ("~seed=1", "a key that is removed has no value / for example ~training.epochs"),
             ("loss=choise(none,ria)", "unknown function `choise` / did you mean `choice`?"),

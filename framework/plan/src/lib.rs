@@ -14,6 +14,7 @@
 //! - [`plugins()`]: which libraries with plugins are to be loaded before all that.
 //! - `effective`: what all layers make together, as `toml`; `schema`: what a file may say, for editors.
 //! - `origins`: where each value was given, for trials and for `effective`.
+//! - `text`: what stands in the file, whatever wrote it.
 //! - `spans` and [`errors`]: where in the file something is, and how it is shown.
 //!
 //! The crate is pure but for reading the file and those that it `extends`. It knows neither Burn nor Polars.
@@ -58,6 +59,7 @@ mod stages;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod text;
 mod toml;
 mod verdict;
 

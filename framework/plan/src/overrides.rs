@@ -59,6 +59,16 @@ impl Overrides {
             }
             let path: Vec<String> = keys.split("__").map(str::to_lowercase).collect();
             let given = Given::Override(format!("environment: {name}={value}"));
+            if let Err((message, help)) = grammar::check(name, value, &path, shape) {
+                let help = help.map(|_| format!("to have the default, unset {name}"));
+                errors.push(PlanError {
+                    location: Location::Override(format!("environment: {name}={value}")),
+                    key: None,
+                    message,
+                    help,
+                });
+                continue;
+            }
             let value = grammar::single(value, shape.at(&path).map_err(|_| ()));
             parsed.push(Override { path, value, action: Action::Set, given });
         }

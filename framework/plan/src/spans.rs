@@ -2,11 +2,15 @@
 
 use crate::PlanErrors;
 use crate::errors::{At, Issue, Location, PlanError};
+use crate::text;
 use serde_json::{Map, Number, Value};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml_edit::{Document, InlineTable, Item, Key, Table};
+
+/// Bytes of a line that an error shows; a longer one would hide the message.
+const LONGEST_SNIPPET: usize = 400;
 
 /// Where a key and its value stand, in bytes.
 #[derive(Clone, Debug)]
@@ -43,6 +47,10 @@ impl Source {
     pub(crate) fn parse(path: &Path, text: &str) -> Result<Parsed, PlanErrors> {
         let (spans, bases) = (HashMap::new(), Vec::new());
         let mut source = Self { path: path.to_owned(), text: text.to_owned(), bases, spans };
+        if let Err((range, message)) = text::bound(text) {
+            let location = source.at(0, range);
+            return Err(text::alone(PlanError { location, key: None, message, help: None }));
+        }
         let document = Document::parse(text).map_err(|error| {
             let message = error.message().trim().lines().collect::<Vec<_>>().join("; ");
             let span = error.span().unwrap_or(0..0);
@@ -115,7 +123,10 @@ impl Source {
             path: path.clone(),
             line: text[..start].matches('\n').count() + 1,
             column: text[line_start..start].chars().count() + 1,
-            snippet: text[line_start..line_end].trim_end().to_owned(),
+            snippet: Some(text[line_start..line_end].trim_end())
+                .filter(|line| line.len() <= LONGEST_SNIPPET)
+                .unwrap_or_default()
+                .to_owned(),
             width: text[start..end.min(line_end).max(start)].trim_end().chars().count(),
         }
     }
@@ -205,6 +216,7 @@ impl Walk<'_> {
 
 /// A TOML value on its own, as overrides have them; `None` if it is no value that JSON can say.
 pub(crate) fn parse_value(text: &str) -> Option<Value> {
+    text::bound(text).ok()?;
     let value: toml_edit::Value = text.trim().parse().ok()?;
     let mut walk = Walk { spans: &mut HashMap::new(), issues: Vec::new() };
     let value = walk.value(&value, &[]);

@@ -567,7 +567,11 @@ fn unreadable_files_are_named_with_their_neighbours() {
         "F/other.toml: no such file\n      = there are: F/latin.toml, F/quickstart.toml"
     );
     assert_eq!(show("no/x.toml"), "F/no/x.toml: no such file\n      = there is no folder `F/no`");
-    assert_eq!(show("latin.toml"), "F/latin.toml: it is not text (UTF-8)");
+    assert_eq!(
+        show("latin.toml"),
+        "F/latin.toml: it is not text (UTF-8)\n      = the first byte that is none, 0xe9 (Latin-1 has `é` there), \
+         is in line 1; save the file as UTF-8"
+    );
     assert!(show("").contains("this is a folder"), "{}", show(""));
 }
 

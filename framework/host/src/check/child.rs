@@ -8,6 +8,7 @@ use crate::probe::{read, wait};
 use crate::{HostError, LibraryFile, inspect, library};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -62,7 +63,8 @@ pub fn one(request: &str) {
         Err(error) => refused(format!("the request cannot be read: {error}")),
     };
     let text = serde_json::to_string(&answer).unwrap_or_default();
-    println!("\n{ANSWER}{text}");
+    // Whoever asked may be gone.
+    let _ = writeln!(std::io::stdout(), "\n{ANSWER}{text}");
 }
 
 fn refused(message: String) -> Answer {
