@@ -89,3 +89,21 @@ fn weights_that_the_last_step_spoils_are_no_result() {
     // The same again finds it there.
     workspace.fovea(&args).fails(1, &[]);
 }
+
+#[test]
+fn an_epoch_in_which_nothing_is_explained_is_told_once() {
+    let workspace = Workspace::new();
+    workspace.write("small.toml", SMALL);
+    // Every crop loses a part of a box that is the whole picture, and with it all of the box.
+    let lost = ["localizer=full-image", "augmentation.min_box_kept=1", "augmentation.crop_scale=[0.5,0.6]"];
+    let ran = workspace.fovea(&[&["run", "small.toml", "loss=energy"][..], &lost].concat()).ok();
+    let warning = "in epoch 2 none of 64 training pictures had an explanation loss";
+    assert_eq!(ran.stderr.matches("had an explanation loss").count(), 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains(warning), "{}", ran.stderr);
+    let run = workspace.run("small");
+    let events = run.read_events(&run.read_plan().unwrap().trials[0].id).unwrap();
+    let told = |e: &TrialEvent| matches!(e, TrialEvent::Warning { message } if message.starts_with(warning));
+    assert_eq!(events.iter().filter(|event| told(event)).count(), 1);
+    let page = fs::read_to_string(run.report_dir().join("index.html")).unwrap();
+    assert!(page.contains(warning));
+}

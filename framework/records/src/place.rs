@@ -7,7 +7,7 @@
 use crate::event::JournalEntry;
 use crate::store::{RunPlan, StoreError, io, read_json};
 use std::fs::{self, FileType};
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ pub fn run_dir(root: &Path) -> Result<(), StoreError> {
         why: format!("{what}; take a new or an empty directory for the run (run.dir=DIR)"),
     };
     match fs::metadata(root) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             // A link that leads nowhere is not followed to make a folder at its end.
             return if root.is_symlink() { Err(taken("it is a link that leads nowhere")) } else { Ok(()) };
         }
@@ -109,7 +109,7 @@ pub fn out_file(path: &Path) -> Result<(), StoreError> {
         Ok(found) => {
             Err(taken(format!("it is {}, which would be replaced; name a file", kind(found.file_type()))))
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             match path.ancestors().skip(1).find(|above| above.exists()) {
                 Some(above) if !above.is_dir() => {
                     Err(taken(format!("{} is a file and no folder", above.display())))
