@@ -30,6 +30,7 @@ pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGTERM, Arc::clone(&stop))
         .map_err(|e| Failure::new(Exit::Files, e))?;
+    crate::signals::survive_large_files().map_err(|e| Failure::new(Exit::Files, e))?;
     let events = fovea_host::guard::take_stdout().map_err(|e| Failure::new(Exit::Files, e))?;
     let stdin = std::io::stdin().lock();
     let mut plugins = |plugins: &TaskPlugins| libraries::of_task(plugins, registry);

@@ -50,7 +50,7 @@ fn a_run_stopped_by_ctrl_c_goes_on_in_the_middle_of_an_epoch_with_the_same_bits(
 
     let cut = workspace.run("cut");
     let mut within_an_epoch = false;
-    for signal_kind in [Signal::INT, Signal::TERM, Signal::USR1] {
+    for signal_kind in [Signal::INT, Signal::TERM, Signal::USR1, Signal::HUP] {
         let before = checkpoints(&cut);
         let run = start(&workspace, &args("run.dir=runs/cut"));
         wait_for("another checkpoint", || {
@@ -266,4 +266,41 @@ fn parts_of_a_plan_are_run_first_seeds_first() {
     }
     let rest = fovea(&["run.dir=runs/part"]).ok();
     assert!(rest.stdout.contains("all 4 trials are done"), "{}", rest.stdout);
+}
+
+#[test]
+fn ctrl_z_stops_the_workers_too_and_costs_no_trial_its_time() {
+    let workspace = Workspace::new();
+    workspace.write("small.toml", format!("{SMALL}\n[loss]\nname = \"none\"\n"));
+    let long = ["training.epochs=20", "training.batch_size=2", "dataset.train=256", "run.stall_timeout=0.1"];
+    let run = start(&workspace, &[&["run", "small.toml"][..], &long].concat());
+    let worker = wait_for("a worker", || worker_of(&run, None));
+    wait_for("a checkpoint", || (!checkpoints(&workspace.run("small")).is_empty()).then_some(()));
+    let state = |pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit(") ").next()?.chars().next()
+    };
+    signal(run.id(), Signal::TSTP);
+    wait_for("run and worker to stop", || {
+        [run.id(), worker].iter().all(|pid| state(*pid) == Some('T')).then_some(())
+    });
+    // Longer than the time that a worker may be silent.
+    std::thread::sleep(Duration::from_secs(8));
+    signal(run.id(), Signal::CONT);
+    wait_for("the worker to wake", || (state(worker) != Some('T')).then_some(()));
+    let ran = Ran::of(run.wait_with_output().unwrap()).ok();
+    assert!(!ran.stderr.contains("stall_timeout"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_worker_killed_by_somebody_else_says_that_it_may_have_been_memory() {
+    let workspace = Workspace::new();
+    workspace.write("small.toml", format!("{SMALL}\n[loss]\nname = \"none\"\n"));
+    let long = ["training.epochs=20", "training.batch_size=2", "dataset.train=256", "run.retries=0"];
+    let run = start(&workspace, &[&["run", "small.toml"][..], &long].concat());
+    let worker = wait_for("a worker", || worker_of(&run, None));
+    wait_for("a checkpoint", || (!checkpoints(&workspace.run("small")).is_empty()).then_some(()));
+    signal(worker, Signal::KILL);
+    let ran = Ran::of(run.wait_with_output().unwrap());
+    ran.fails(1, &["signal: 9 (SIGKILL)", "memory", "smaller training.batch_size"]);
 }

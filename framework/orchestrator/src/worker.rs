@@ -2,18 +2,20 @@
 
 use crate::OrchestratorError;
 use crate::attempt::LOOK;
+use crate::killed::Watch;
 use crate::limits::Limits;
+use crate::pause::{Clock, Enrolled};
 use crate::stderr::{Echo, WorkerStderr};
 use fovea_records::prune::Pruned;
 use fovea_records::{TrialEvent, WorkerTask};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Time between asking a worker to end and killing it.
 const GRACE: Duration = Duration::from_secs(10);
@@ -53,6 +55,9 @@ pub struct WorkerProcess {
     stdin: ChildStdin,
     events: Receiver<TrialEvent>,
     stderr: WorkerStderr,
+    watch: Watch,
+    /// Dropped before the child is waited for.
+    enrolled: Option<Enrolled>,
 }
 
 /// How the messages of a worker are chosen and shown.
@@ -96,7 +101,8 @@ impl WorkerProcess {
         };
         tracing::info!(slot, pid = child.id(), threads, "worker started");
         let stderr = WorkerStderr::pump(stderr, slot, log, messages.echo);
-        Ok(Self { child, stdin, events: read_events(stdout), stderr })
+        let enrolled = Some(Enrolled::new(child.id()));
+        Ok(Self { child, stdin, events: read_events(stdout), stderr, watch: Watch::new(), enrolled })
     }
 
     /// Its process id.
@@ -123,14 +129,15 @@ impl WorkerProcess {
         if sent.and_then(|()| self.stdin.flush()).is_err() {
             return self.crashed();
         }
-        let started = Instant::now();
+        let started = Clock::start();
         let mut heard = started;
         let mut asked_to_stop = false;
-        let mut too_long: Option<(String, Instant)> = None;
+        let mut too_long: Option<(String, Clock)> = None;
         loop {
+            self.watch.look(self.child.id());
             match self.events.recv_timeout(LOOK) {
                 Ok(event) => {
-                    heard = Instant::now();
+                    heard = Clock::start();
                     on_event(&event);
                     match (end_of(event), too_long) {
                         (Some(TaskEnd::Stopped), Some((reason, _))) => return TaskEnd::Crashed(reason),
@@ -150,7 +157,7 @@ impl WorkerProcess {
                 None => {
                     if let Some(reason) = limits.exceeded(started.elapsed(), heard.elapsed()) {
                         self.ask_to_stop();
-                        too_long = Some((format!("the worker was ended: {reason}"), Instant::now()));
+                        too_long = Some((format!("the worker was ended: {reason}"), Clock::start()));
                     }
                 }
                 Some((_, since)) if since.elapsed() >= GRACE => drop(self.child.kill()),
@@ -173,7 +180,11 @@ impl WorkerProcess {
 
     /// The child is gone: how it ended, with the last words of its stderr.
     fn crashed(&mut self) -> TaskEnd {
+        self.enrolled = None;
         let how = match self.child.wait() {
+            Ok(status) if status.signal() == Some(Signal::KILL.as_raw()) => {
+                format!("{status}: {}", self.watch.reason())
+            }
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         };
@@ -232,6 +243,7 @@ impl Drop for WorkerProcess {
     fn drop(&mut self) {
         // A worker without task has nothing to lose: killing it is quicker than closing its stdin.
         drop(self.child.kill());
+        self.enrolled = None;
         drop(self.child.wait());
     }
 }

@@ -19,6 +19,9 @@ impl Suspicion {
     }
 }
 
+/// Bytes of a folder's name: file systems take 255, of which names of temporary files want some.
+const LONGEST_NAME: usize = 200;
+
 struct Checks(Vec<Suspicion>);
 
 impl Checks {
@@ -53,6 +56,19 @@ impl Checks {
         self.require(low <= high, &[key], || format!("must be [smallest, largest], found [{low}, {high}]"));
     }
 
+    /// What a file system, a terminal and a table can all have as a name.
+    fn name(&mut self, keys: &[&str], name: &str) {
+        self.require(name.len() <= LONGEST_NAME, keys, || {
+            format!("must be at most {LONGEST_NAME} bytes long, found {}", name.len())
+        });
+        let control = name
+            .chars()
+            .find(|c| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
+        self.require(control.is_none(), keys, || {
+            format!("must not have the control character U+{:04X}", control.map_or(0, u32::from))
+        });
+    }
+
     fn device(&mut self, key: &str, device: &str) {
         if device.parse::<DeviceRequest>().is_ok() {
             return;
@@ -79,6 +95,9 @@ pub(crate) fn check(spec: &ExperimentSpec) -> Vec<Suspicion> {
     let bad_name =
         spec.name.trim().is_empty() || spec.name.starts_with('.') || spec.name.contains(['/', '\\']);
     checks.require(!bad_name, &["name"], || "must be a name that a folder can have".to_owned());
+    checks.name(&["name"], &spec.name);
+    let dir = spec.run.dir.as_deref().unwrap_or_default();
+    dir.split('/').for_each(|part| checks.name(&["run.dir"], part));
     checks.device("device", &spec.device);
     let run = &spec.run;
     checks.at_least_one("run.workers", run.workers);

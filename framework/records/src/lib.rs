@@ -37,6 +37,7 @@ pub mod finite;
 pub mod id;
 pub mod later;
 pub mod lines;
+mod locks;
 pub mod lookup;
 pub mod metrics;
 pub mod overview;

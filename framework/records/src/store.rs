@@ -15,9 +15,10 @@
 
 use crate::finite::{self, Unwritable};
 use crate::lines::{self, Lines};
+use crate::locks;
 use crate::prune::Asha;
 use crate::{GalleryItem, JournalEntry, MetricRow, PredictionRecord, StageId, TrialEvent, TrialId};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -274,10 +275,10 @@ impl RunStore {
         let _entering = FileLock::acquire(&self.root.join("lock-parts"))?;
         let (mut run, path) = self.open_lock("lock")?;
         let parts = format!("parts of {count}");
-        if taken_alone(&run) {
+        if taken_alone(&run).map_err(io("lock", &path))? {
             note(&mut run, &path, &parts)?;
         }
-        let shared = flock(&run, FlockOperation::NonBlockingLockShared).is_ok();
+        let shared = locks::take(&run, FlockOperation::NonBlockingLockShared).map_err(io("lock", &path))?;
         let holder = fs::read_to_string(&path).unwrap_or_default();
         if !shared || holder.trim() != parts {
             return Err(self.locked(&holder));
@@ -287,7 +288,7 @@ impl RunStore {
 
     fn lock_alone(&self, name: &str) -> Result<File, StoreError> {
         let (mut file, path) = self.open_lock(name)?;
-        if !taken_alone(&file) {
+        if !taken_alone(&file).map_err(io("lock", &path))? {
             return Err(self.locked(&fs::read_to_string(&path).unwrap_or_default()));
         }
         note(&mut file, &path, &format!("pid {}", std::process::id()))?;
@@ -328,7 +329,8 @@ impl RunStore {
     fn holder_of(&self, lock: &str) -> Option<String> {
         let path = self.root.join(lock);
         let file = File::open(&path).ok()?;
-        if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
+        // Where there are no locks nobody can hold one.
+        if !matches!(locks::take(&file, FlockOperation::NonBlockingLockShared), Ok(false)) {
             return None;
         }
         let holder = fs::read_to_string(&path).unwrap_or_default().trim().to_owned();
@@ -496,12 +498,13 @@ pub fn is_artefact(name: &str) -> bool {
 
 /// Takes the exclusive lock if it is free. Whoever asks who holds a run has its lock for a moment, so a second look
 /// decides.
-fn taken_alone(file: &File) -> bool {
-    let taken = || flock(file, FlockOperation::NonBlockingLockExclusive).is_ok();
-    taken() || {
-        std::thread::sleep(Duration::from_millis(50));
-        taken()
+fn taken_alone(file: &File) -> std::io::Result<bool> {
+    let taken = || locks::take(file, FlockOperation::NonBlockingLockExclusive);
+    if taken()? {
+        return Ok(true);
     }
+    std::thread::sleep(Duration::from_millis(50));
+    taken()
 }
 
 /// Says in a lock file who holds it.
@@ -559,7 +562,7 @@ impl FileLock {
         let dir = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(dir).map_err(io("create", dir))?;
         let file = File::create(path).map_err(io("write", path))?;
-        file.lock().map_err(io("lock", path))?;
+        file.lock().map_err(locks::told).map_err(io("lock", path))?;
         Ok(Self { _file: file })
     }
 
@@ -574,7 +577,7 @@ impl FileLock {
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
-            Err(fs::TryLockError::Error(source)) => Err(io("lock", path)(source)),
+            Err(fs::TryLockError::Error(source)) => Err(io("lock", path)(locks::told(source))),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::summary::Summary;
 use fovea_records::store::write_atomic;
 use fovea_records::{MetricRow, RunStore};
 use polars::prelude::*;
+use std::borrow::Cow;
 
 /// Writes all tables below `tables/`.
 pub(crate) fn write(
@@ -55,11 +56,22 @@ pub(crate) fn parquet(frame: &mut DataFrame) -> PolarsResult<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A table as a CSV file.
+/// A table as a CSV file. A spreadsheet runs text that begins as a formula, so such text begins with an apostrophe there.
 pub(crate) fn csv(frame: &mut DataFrame) -> PolarsResult<Vec<u8>> {
     let mut bytes = Vec::new();
-    CsvWriter::new(&mut bytes).include_header(true).finish(frame)?;
+    let columns = frame.columns().iter().map(|column| match column.str() {
+        Ok(text) => text.apply_values(defused).with_name(column.name().clone()).into_series().into_column(),
+        Err(_) => column.clone(),
+    });
+    let mut safe = DataFrame::new(frame.height(), columns.collect())?;
+    CsvWriter::new(&mut bytes).include_header(true).finish(&mut safe)?;
     Ok(bytes)
+}
+
+/// The text, with an apostrophe before what a spreadsheet would run. A number, as the value of an axis may be, is none.
+fn defused(text: &str) -> Cow<'_, str> {
+    let runs = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
+    if runs { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
 }
 
 /// One line per recorded metric row of every trial, in grid order, then in the order of the file.
@@ -138,4 +150,27 @@ fn published(references: &References<'_>) -> PolarsResult<DataFrame> {
         .number("difference", Compared::difference)
         .text("source", |c| Some(c.published.source.as_str()))
         .finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_that_a_spreadsheet_would_run_are_defused_in_csv_only() {
+        let told = ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "\tx", "-0.5", "a=b", "ria"];
+        let mut frame = DataFrame::new(
+            8,
+            vec![Column::new("variant".into(), told), Column::new("delta".into(), [-1.5; 8])],
+        )
+        .expect("a table");
+        let before = frame.clone();
+        let text = String::from_utf8(csv(&mut frame).expect("a table")).expect("a table");
+        let first = |line: &str| line.rsplit_once(',').expect("a table").0.to_owned();
+        let cells: Vec<String> = text.lines().skip(1).map(first).collect();
+        assert_eq!(cells[..5], ["'=cmd|' /C calc'!A0", "'+1+1", "'-2+3", "'@SUM(A1)", "'\tx"]);
+        assert_eq!(cells[5..], ["-0.5", "a=b", "ria"]);
+        assert!(text.lines().skip(1).all(|line| line.ends_with(",-1.5")), "{text}");
+        assert!(frame.equals(&before));
+    }
 }

@@ -19,7 +19,7 @@ pub struct BoxCache {
     problem: Option<StoreError>,
     /// Whether boxes can no longer be written: they are kept in memory then.
     full: bool,
-    _lock: FileLock,
+    _lock: Option<FileLock>,
 }
 
 /// A line of the cache file.
@@ -54,21 +54,28 @@ struct Known {
 }
 
 impl BoxCache {
-    /// The cache of the localizer of this key ([`Localizer::cache_key`]), locked for this process.
+    /// The cache of the localizer of this key ([`Localizer::cache_key`]), locked for this process. Where nothing can be
+    /// written, what is there is read and no box is kept; [`BoxCache::problem`] says so.
     ///
     /// # Errors
-    /// When the folder cannot be written.
+    /// None so far.
     pub fn open(cache_dir: &Path, key: &str) -> Result<Self, EngineError> {
         let name = &blake3::hash(key.as_bytes()).to_hex()[..32];
         let path = cache_dir.join("boxes").join(format!("{name}.jsonl"));
-        let lock = FileLock::acquire(&path.with_extension("lock"))?;
+        let (lock, mut problem) = match FileLock::acquire(&path.with_extension("lock")) {
+            Ok(lock) => (Some(lock), None),
+            Err(error) => (None, Some(error)),
+        };
         // Damage costs time, not correctness: what cannot be read is computed again, into a new file.
-        let lines = store::read_lines::<Line>(&path, "box cache").or_else(|_| {
-            store::write_lines::<Line>(&path, &[])?;
-            Ok::<_, EngineError>(Vec::new())
-        })?;
+        let lines = store::read_lines::<Line>(&path, "box cache").unwrap_or_else(|_| {
+            if problem.is_none() {
+                problem = store::write_lines::<Line>(&path, &[]).err();
+            }
+            Vec::new()
+        });
         let known = lines.into_iter().filter(Line::is_sound).map(|l| (l.image, l.found)).collect();
-        Ok(Self { path, known, problem: None, full: false, _lock: lock })
+        let full = problem.is_some();
+        Ok(Self { path, known, problem, full, _lock: lock })
     }
 
     /// Why boxes are not kept any more, told once.
@@ -163,6 +170,24 @@ mod tests {
     fn views(pictures: &[RgbImage]) -> Vec<ImageView<'_>> {
         let view = |(index, image)| ImageView { id: "x", split: "train", index, image, mask: None };
         pictures.iter().enumerate().map(view).collect()
+    }
+
+    #[test]
+    fn a_cache_that_cannot_be_made_is_told_once_and_costs_no_box() {
+        let dir = tempfile::tempdir().unwrap();
+        // As on a read-only file system: no folder can be made below a file, whoever asks.
+        let place = dir.path().join("file");
+        std::fs::write(&place, "").unwrap();
+        let mut cache = BoxCache::open(&place, "counting").unwrap();
+        let told = cache.problem().expect("a warning").to_string();
+        assert!(told.contains("file/boxes"), "{told}");
+        let localizer = Counting::default();
+        let pictures = pictures(&[9, 9, 0]);
+        for _ in 0..2 {
+            assert!(cache.localize(&localizer, &views(&pictures)).unwrap()[0].is_some());
+        }
+        assert_eq!(localizer.0.load(Ordering::Relaxed), 2, "boxes are kept in memory");
+        assert!(cache.problem().is_none());
     }
 
     #[test]
