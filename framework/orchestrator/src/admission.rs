@@ -378,6 +378,13 @@ while read -r task; do
         echo $$ > pid
         echo '{"event":"epoch","epoch":1,"epochs":1,"loss":1,"cross_entropy":1,"explanation":1,"skipped":0,"accuracy":1,"learning_rate":1,"seconds":1,"images_per_second":1}'
         sleep 1
+        for trial in run/trials/*; do
+            # The trials that have begun; what a worker leaves there is not looked into here.
+            mkdir -p "$trial/checkpoint"
+            for file in metrics.jsonl predictions.jsonl provenance.jsonl trace.jsonl checkpoint/model.safetensors; do
+                test -e "$trial/$file" || : > "$trial/$file"
+            done
+        done
         rmdir busy
         echo '{"event":"finished","train_seconds":1,"eval_seconds":1}'
     else
