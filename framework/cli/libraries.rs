@@ -103,7 +103,7 @@ impl Libraries {
             errln!("warning: {error}; it is left out");
         }
         for message in fovea_api::notice::take() {
-            eprintln!("warning: {message}");
+            errln!("warning: {message}");
         }
         self.skipped = loaded.skipped;
         let file = |LibraryFile { path, blake3 }| PluginFile { path, blake3 };

@@ -57,6 +57,7 @@ impl Changed {
 }
 
 /// Whose libraries the records name: loading one runs its code.
+#[derive(Clone, Copy)]
 pub(crate) enum Whose {
     /// The user's: the run was made here.
     Ours,

@@ -24,6 +24,9 @@ fn kill_at(workspace: &Workspace, args: &[&str], run: &RunStore, checkpoint: &st
     dir
 }
 
+/// What is done to a file.
+type Damage = fn(&Path);
+
 /// Flips the lowest bit of a byte in the middle.
 fn flip(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
@@ -45,8 +48,7 @@ fn a_damaged_checkpoint_is_told_and_costs_what_came_after_the_one_before() {
     workspace.write("small.toml", format!("{SMALL}\n[loss]\nname = \"ria\"\n"));
     workspace.fovea(&["run", "small.toml", LONG, "run.dir=runs/whole"]).ok();
     let whole = bits(&workspace.run("whole"), "small", 0);
-    let damages: [(&str, fn(&Path)); 3] =
-        [("model.bpk", flip), ("optimizer.bpk", flip), ("progress.json", cut)];
+    let damages: [(&str, Damage); 3] = [("model.bpk", flip), ("optimizer.bpk", flip), ("progress.json", cut)];
     for (file, damage) in damages {
         let dir = format!("run.dir=runs/{file}");
         let (args, run) = (["run", "small.toml", LONG, &dir], workspace.run(file));

@@ -245,13 +245,12 @@ pub(crate) fn is_out_of_memory(message: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example::{plan, run_config, trial};
-    use crate::{RunOptions, Selection, Sharing, Stop, Update, WorkerMessages};
+    use crate::example::{options, plan, run_config, trial};
+    use crate::{RunOptions, Update};
     use fovea_plan::{RunConfig, Trial};
     use fovea_records::provenance::Gpu;
     use fovea_records::{RunStore, WorkerTask, store};
     use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
     use std::path::PathBuf;
 
     /// Answers what it was told to.
@@ -397,27 +396,11 @@ done
     #[test]
     fn a_trial_that_finds_no_memory_waits_for_its_turn_and_does_not_fail() {
         let dir = tempfile::tempdir().unwrap();
-        let binary = dir.path().join("worker");
-        fs::write(&binary, WORKER).unwrap();
-        fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
         let trials = (0..4).map(|index| Trial { index, ..trial("a", index as u64, None) }).collect();
         let run = RunConfig { per_device: PerDevice::Auto, devices: vec![GPU], ..run_config() };
         let plan = plan(run, trials);
-        let options = RunOptions {
-            plugins: fovea_records::TaskPlugins::default(),
-            binary,
-            base_dir: dir.path().to_owned(),
-            version: String::new(),
-            program: fovea_records::provenance::Program::default(),
-            command: Vec::new(),
-            messages: WorkerMessages::default(),
-            selection: Selection::default(),
-            jobs: Some(3),
-            fail_fast: true,
-            sharing: Sharing::default(),
-            memory: Arc::new(Noted(dir.path().join("pid"))),
-            stop: Stop::default(),
-        };
+        let memory = Arc::new(Noted(dir.path().join("pid")));
+        let options = RunOptions { jobs: Some(3), fail_fast: true, ..options(dir.path(), WORKER, memory) };
         let mut news = Vec::new();
         let mut observer = |update| {
             if let Update::Admission { message } = update {

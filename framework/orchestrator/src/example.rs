@@ -1,9 +1,14 @@
 //! Small plans for tests.
 
+use crate::memory::GpuMemory;
+use crate::{RunOptions, Selection, Sharing, Stop, WorkerMessages};
 use fovea_plan::{CacheSize, DeviceRequest, PerDevice, Plan, RunConfig, Trial, TrialConfig};
 use fovea_records::{StageId, TrialId};
 use serde_json::json;
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A trial of this variant and seed, which shares the warm-up of this name.
@@ -65,5 +70,27 @@ pub(crate) fn run_config() -> RunConfig {
         timeout: None,
         stall_timeout: None,
         prune: None,
+    }
+}
+
+/// A run in this folder whose workers are a shell script.
+pub(crate) fn options(dir: &Path, worker: &str, memory: Arc<dyn GpuMemory>) -> RunOptions {
+    let binary = dir.join("worker");
+    fs::write(&binary, worker).unwrap();
+    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+    RunOptions {
+        plugins: fovea_records::TaskPlugins::default(),
+        binary,
+        base_dir: dir.to_owned(),
+        version: String::new(),
+        program: fovea_records::provenance::Program::default(),
+        command: Vec::new(),
+        messages: WorkerMessages::default(),
+        selection: Selection::default(),
+        jobs: None,
+        fail_fast: false,
+        sharing: Sharing::default(),
+        memory,
+        stop: Stop::default(),
     }
 }

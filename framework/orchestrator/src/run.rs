@@ -364,7 +364,7 @@ fn run_trial(
         shared.tell(Update::TaskStopped { task: job.label });
         return Ok(());
     };
-    record_end(shared, trial, &end, outcome.clone(), &device, seconds)?;
+    let outcome = record_end(shared, trial, &end, outcome, &device, seconds)?;
     shared.tell(Update::TaskEnded { task: job.label, outcome, seconds });
     Ok(())
 }
@@ -443,14 +443,15 @@ fn record_pruned(
     Ok(())
 }
 
+/// Writes down how a trial ended, which is how its worker says unless something of what it should have left is missing.
 fn record_end(
     shared: &Shared<'_>,
     trial: &Trial,
     end: &TaskEnd,
-    outcome: TrialOutcome,
+    mut outcome: TrialOutcome,
     device: &str,
     seconds: f64,
-) -> Result<(), OrchestratorError> {
+) -> Result<TrialOutcome, OrchestratorError> {
     let (train_seconds, eval_seconds, peak_memory) = match end {
         TaskEnd::Finished { train_seconds, eval_seconds, peak_memory } => {
             (*train_seconds, *eval_seconds, *peak_memory)
@@ -466,6 +467,14 @@ fn record_end(
         peak_memory,
         artefacts: BTreeMap::new(),
     };
+    if !matches!(outcome, TrialOutcome::Failed { .. }) {
+        match shared.store.mark_done(&trial.id, done) {
+            Err(error @ StoreError::Incomplete { .. }) => {
+                outcome = TrialOutcome::Failed { message: error.to_string() };
+            }
+            marked => marked?,
+        }
+    }
     {
         let mut summary = held(&shared.summary);
         summary.ran += 1;
@@ -477,8 +486,6 @@ fn record_end(
     }
     if matches!(outcome, TrialOutcome::Failed { .. }) {
         shared.failed_fast.fetch_or(shared.options.fail_fast, Ordering::SeqCst);
-    } else {
-        shared.store.mark_done(&trial.id, done)?;
     }
     shared.store.journal(&JournalEntry::TrialFinished {
         time: now(),
@@ -495,13 +502,14 @@ fn record_end(
             message: format!("what only resuming needed is still there: {error}; {advice}"),
         });
     }
-    Ok(())
+    Ok(outcome)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example::{plan, run_config, trial};
+    use crate::example::{options, plan, run_config, trial};
+    use crate::memory::NvidiaSmi;
 
     #[test]
     fn every_variant_has_its_first_seed_before_any_its_second() {
@@ -512,5 +520,22 @@ mod tests {
         let pending: Vec<&Trial> = plan.trials.iter().filter(|t| t.index != 4).collect();
         let order: Vec<usize> = in_turn(&plan, Sharing::Stages, &pending).iter().map(|t| t.index).collect();
         assert_eq!(order, [0, 2, 1, 3, 5]);
+    }
+
+    #[test]
+    fn a_trial_that_lacks_results_is_not_done_and_costs_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        // A worker that says it has finished and has written nothing.
+        let worker = "#!/bin/sh\nwhile read -r task; do\n\
+                      echo '{\"event\":\"finished\",\"train_seconds\":1,\"eval_seconds\":1}'\ndone\n";
+        let trials = (0..2).map(|index| Trial { index, ..trial("a", index as u64, None) }).collect();
+        let plan = plan(run_config(), trials);
+        let options = options(dir.path(), worker, Arc::new(NvidiaSmi));
+        let store = RunStore::new(dir.path().join("run"));
+        let summary = crate::run(&plan, &store, &options, &mut |_| ()).unwrap();
+        assert_eq!((summary.done, summary.failed.len()), (0, 2), "{summary:?}");
+        let told = |text: &String| text.contains("cannot be marked as done: it has no metrics.jsonl");
+        assert!(summary.failed.iter().all(|(_, text)| told(text)), "{summary:?}");
+        assert!(plan.trials.iter().all(|trial| !store.trial_dir(&trial.id).join("DONE.json").exists()));
     }
 }

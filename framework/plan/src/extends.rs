@@ -7,7 +7,7 @@ use crate::catalog::plugin_table;
 use crate::errors::{At, PlanError};
 use crate::shape::found;
 use crate::spans::{Parsed, Source, join};
-use crate::text;
+use crate::text::{self, Unreadable};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ pub(crate) fn read(
     path: &Path,
     errors: &mut Vec<PlanError>,
 ) -> Result<(Source, Map<String, Value>), PlanErrors> {
-    let text = text::read(path).map_err(text::alone)?;
+    let text = text::read(path).map_err(|error| error.alone(path))?;
     below(path, &text, &[path.to_owned()], errors)
 }
 
@@ -60,7 +60,7 @@ fn below(
         return Err(error(format!("more than {LONGEST} files extend each other"), None));
     }
     let text = text::read(&base)
-        .map_err(|PlanError { message, help, .. }| error(format!("{}: {message}", base.display()), help))?;
+        .map_err(|Unreadable { message, help }| error(format!("{}: {message}", base.display()), help))?;
     let chain: Vec<PathBuf> = chain.iter().cloned().chain([base.clone()]).collect();
     let (base_source, mut base_table) = below(&base, &text, &chain, errors)?;
     // Where the base's run goes is its own: two experiments in one folder would overwrite each other.

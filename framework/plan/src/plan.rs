@@ -1,6 +1,6 @@
 //! The ordered list of everything there is to do. The main type is [`Plan`]; [`load`] makes one.
 
-use crate::errors::{Location, PlanError, nearest};
+use crate::errors::{Location, PlanError};
 use crate::layers::Layers;
 use crate::shape::Shape;
 use crate::{
@@ -247,44 +247,4 @@ pub(crate) fn layers(
 ) -> Result<Layers, PlanErrors> {
     let (source, table) = extends::read(path, errors)?;
     Layers::merge(source, table, overrides, shape, errors)
-}
-
-/// Why a file cannot be read, and which files could have been meant.
-pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> PlanError {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let folder = if path.is_dir() { path } else { folder };
-    let mut near: Vec<String> = std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.path().file_name()?.to_str().map(str::to_owned))
-        .filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "toml"))
-        .collect();
-    near.sort();
-    let wanted = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let stem = |name: &str| name.trim_end_matches(".toml").to_owned();
-    let stems: Vec<String> = near.iter().map(|name| stem(name)).collect();
-    let shown = |name: &str| match path.parent() {
-        _ if path.is_dir() => path.join(name).display().to_string(),
-        Some(parent) => parent.join(name).display().to_string(),
-        None => name.to_owned(),
-    };
-    let help = match nearest(&stem(&wanted), stems.iter().map(String::as_str)) {
-        Some(best) if !path.is_dir() => Some(format!("did you mean `{}`?", shown(&format!("{best}.toml")))),
-        _ if !folder.is_dir() => Some(format!("there is no folder `{}`", folder.display())),
-        _ if near.is_empty() => Some(format!("there is no .toml file in `{}`", folder.display())),
-        _ => {
-            Some(format!("there are: {}", near.iter().map(|name| shown(name)).collect::<Vec<_>>().join(", ")))
-        }
-    };
-    let message = match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file".to_owned(),
-        std::io::ErrorKind::InvalidData => "it is not text (UTF-8)".to_owned(),
-        _ if path.is_dir() => "this is a folder, not an experiment file".to_owned(),
-        _ => format!("cannot be read: {error}"),
-    };
-    let help = if error.kind() == std::io::ErrorKind::InvalidData { None } else { help };
-    PlanError { location: Location::Path(path.to_owned()), key: None, message, help }
 }

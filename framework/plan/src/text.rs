@@ -2,8 +2,7 @@
 //! function is [`read`].
 
 use crate::PlanErrors;
-use crate::errors::{Location, PlanError};
-use crate::plan::unreadable;
+use crate::errors::{Location, PlanError, nearest};
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -23,8 +22,23 @@ const MOST_VALUES: usize = 200_000;
 /// What pipes said: they are read once, and an experiment is asked for its plugins before it is planned.
 static PIPES: Mutex<Option<HashMap<PathBuf, String>>> = Mutex::new(None);
 
+/// Why there is no text, and what to do.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+impl Unreadable {
+    /// The errors of this file that are this one error.
+    pub(crate) fn alone(self, path: &Path) -> PlanErrors {
+        let Self { message, help } = self;
+        alone(PlanError { location: Location::Path(path.to_owned()), key: None, message, help })
+    }
+}
+
 /// Reads an experiment's file: UTF-8, with a byte order mark or without, or UTF-16 with one.
-pub(crate) fn read(path: &Path) -> Result<String, PlanError> {
+pub(crate) fn read(path: &Path) -> Result<String, Unreadable> {
     // What is no file cannot be read a second time. A folder is one that cannot be read at all.
     let once = path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
     if !once {
@@ -40,32 +54,29 @@ pub(crate) fn read(path: &Path) -> Result<String, PlanError> {
     Ok(text)
 }
 
-fn read_file(path: &Path) -> Result<String, PlanError> {
+fn read_file(path: &Path) -> Result<String, Unreadable> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
-    let refuse = |message: String, help: Option<String>| PlanError {
-        location: Location::Path(path.to_owned()),
-        key: None,
-        message,
-        help,
-    };
     if bytes.len() as u64 > MOST_BYTES {
         let most = MOST_BYTES >> 20;
         let message = format!("it is larger than {most} MiB, which no experiment is");
         let help = "many values are written shorter: { range = [0.0, 1.0], steps = 5 }".to_owned();
-        return Err(refuse(message, Some(help)));
+        return Err(Unreadable { message, help: Some(help) });
     }
-    decode(bytes).map_err(|(message, help)| refuse(message, help))
+    decode(bytes)
 }
 
 /// The text, or what is wrong with it and what to do.
-fn decode(bytes: Vec<u8>) -> Result<String, (String, Option<String>)> {
+fn decode(bytes: Vec<u8>) -> Result<String, Unreadable> {
     let units = |big: bool| {
         let unit =
             move |pair: &[u8; 2]| if big { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) };
         let text = String::from_utf16(&bytes[2..].as_chunks::<2>().0.iter().map(unit).collect::<Vec<_>>());
-        text.map_err(|_| ("it begins as UTF-16 and is none".to_owned(), Some("save it as UTF-8".to_owned())))
+        text.map_err(|_| Unreadable {
+            message: "it begins as UTF-16 and is none".to_owned(),
+            help: Some("save it as UTF-8".to_owned()),
+        })
     };
     match bytes.as_slice() {
         [0xff, 0xfe, ..] => return units(false),
@@ -85,7 +96,7 @@ fn decode(bytes: Vec<u8>) -> Result<String, (String, Option<String>)> {
             let help = format!(
                 "the first byte that is none, 0x{byte:02x}{meant}, is in line {line}; save the file as UTF-8"
             );
-            Err(("it is not text (UTF-8)".to_owned(), Some(help)))
+            Err(Unreadable { message: "it is not text (UTF-8)".to_owned(), help: Some(help) })
         }
     }
 }
@@ -153,6 +164,44 @@ pub(crate) fn alone(error: PlanError) -> PlanErrors {
     PlanErrors::new(vec![error])
 }
 
+/// Why a file cannot be read, and which files could have been meant.
+fn unreadable(path: &Path, error: &std::io::Error) -> Unreadable {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let folder = if path.is_dir() { path } else { folder };
+    let mut near: Vec<String> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.path().file_name()?.to_str().map(str::to_owned))
+        .filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    near.sort();
+    let wanted = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = |name: &str| name.trim_end_matches(".toml").to_owned();
+    let stems: Vec<String> = near.iter().map(|name| stem(name)).collect();
+    let shown = |name: &str| match path.parent() {
+        _ if path.is_dir() => path.join(name).display().to_string(),
+        Some(parent) => parent.join(name).display().to_string(),
+        None => name.to_owned(),
+    };
+    let help = match nearest(&stem(&wanted), stems.iter().map(String::as_str)) {
+        Some(best) if !path.is_dir() => Some(format!("did you mean `{}`?", shown(&format!("{best}.toml")))),
+        _ if !folder.is_dir() => Some(format!("there is no folder `{}`", folder.display())),
+        _ if near.is_empty() => Some(format!("there is no .toml file in `{}`", folder.display())),
+        _ => {
+            Some(format!("there are: {}", near.iter().map(|name| shown(name)).collect::<Vec<_>>().join(", ")))
+        }
+    };
+    let message = match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file".to_owned(),
+        _ if path.is_dir() => "this is a folder, not an experiment file".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    };
+    Unreadable { message, help }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,7 +215,7 @@ mod tests {
         for bytes in ["a = \"é\"\r\n".into(), "\u{feff}a = \"é\"\r\n".into(), utf16(false), utf16(true)] {
             assert_eq!(decode(bytes).unwrap(), "a = \"é\"\r\n");
         }
-        let (message, help) = decode(b"a = 1\nb = \"\xe9\"\n".to_vec()).unwrap_err();
+        let Unreadable { message, help } = decode(b"a = 1\nb = \"\xe9\"\n".to_vec()).unwrap_err();
         assert_eq!(message, "it is not text (UTF-8)");
         let help = help.unwrap();
         assert!(help.contains("0xe9 (Latin-1 has `é` there), is in line 2; save"), "{help}");

@@ -110,8 +110,8 @@ pub fn write(task_dir: &Path, mark: Mark, files: &[(&str, &[u8])]) -> Result<(),
     remove::whole(&target)?;
     fs::rename(&temporary, &target).map_err(store::io("write", &target))?;
     store::sync_dir(&dir)?;
-    let older = saved(task_dir).into_iter().filter(|saved| saved.mark <= mark).skip(KEPT);
-    older.map(|saved| remove::whole(&saved.path)).collect()
+    let mut older = saved(task_dir).into_iter().filter(|saved| saved.mark <= mark).skip(KEPT);
+    older.try_for_each(|saved| remove::whole(&saved.path))
 }
 
 impl Saved {

@@ -102,7 +102,7 @@ pub fn out_file(path: &Path) -> Result<(), StoreError> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_file() => Ok(()),
         Ok(found) if found.is_symlink() => {
-            let target = fs::read_link(path).map_or_else(|_| PathBuf::from("?"), |target| target);
+            let target = fs::read_link(path).unwrap_or_else(|_| PathBuf::from("?"));
             let target = target.display();
             Err(taken(format!("it is a link (to {target}), which would be replaced; name another file")))
         }

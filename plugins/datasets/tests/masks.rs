@@ -101,9 +101,9 @@ fn coloured(colours: [[u8; 3]; 4], alpha: Option<[u8; 4]>) -> Vec<u8> {
 fn voc() -> Vec<[u8; 3]> {
     let bit = |index: u8, at: u32| index >> at & 1;
     let channel = |index: u8, first: u32| {
-        bit(index, first) << 7
-            | bit(index, first + 3) << 6
-            | u8::from(first < 2) * (bit(index.wrapping_shr(6), first) << 5)
+        (bit(index, first) << 7)
+            | (bit(index, first + 3) << 6)
+            | (u8::from(first < 2) * (bit(index.wrapping_shr(6), first) << 5))
     };
     (0..=255).map(|index| [0, 1, 2].map(|first| channel(index, first))).collect()
 }
@@ -168,7 +168,7 @@ fn read(source: &dyn DatasetSource) -> Result<Mask, String> {
 }
 
 /// Which regions of a mask are object; each region is one or the other.
-fn object(mask: Mask) -> [bool; 4] {
+fn object(mask: &Mask) -> [bool; 4] {
     let all = [Region::Outside, Region::Object, Region::Outline, Region::Second];
     all.map(|wanted| {
         let mut own = (0..WIDTH * HEIGHT).filter(|at| region(*at) == wanted).map(|at| mask.pixels[at]);
@@ -185,13 +185,13 @@ const EMPTY: [bool; 4] = [false; 4];
 const WHOLE: [bool; 4] = [true; 4];
 
 fn both_read(mask: &[u8], expected: [bool; 4], what: &str) {
-    assert_eq!(binary(mask).map(object), Ok(expected), "folder: {what}");
-    assert_eq!(soft(mask).map(object), Ok(expected), "waterbirds: {what}");
+    assert_eq!(binary(mask).map(|mask| object(&mask)), Ok(expected), "folder: {what}");
+    assert_eq!(soft(mask).map(|mask| object(&mask)), Ok(expected), "waterbirds: {what}");
 }
 
 /// The error names the file and each of these.
 fn refused(read: Result<Mask, String>, said: &[&str]) {
-    let message = read.map(object).unwrap_err();
+    let message = read.map(|mask| object(&mask)).unwrap_err();
     assert!(message.contains("a.png") && said.iter().all(|s| message.contains(s)), "{said:?} in {message}");
 }
 
@@ -244,20 +244,24 @@ fn zero_and_one_are_read_as_such() {
 
 #[test]
 fn class_numbers_in_grey_are_objects_where_that_is_certain() {
-    let read = |levels| binary(&grey(levels)).map(object);
+    let read = |levels| binary(&grey(levels)).map(|mask| object(&mask));
     assert_eq!(read([0, 15, 0, 0]), Ok(ONLY_OBJECT));
     assert_eq!(read([0, 15, 255, 2]), Ok(BOTH), "Pascal VOC's classes with void");
     assert_eq!(read([0, 2, 3, 20]), Ok(ALL_DRAWN));
-    assert_eq!(binary(&grey_of(BitDepth::Two, [0, 1, 0, 2])).map(object), Ok(BOTH));
-    assert_eq!(binary(&grey_of(BitDepth::Four, [0, 5, 0, 7])).map(object), Ok(BOTH));
-    assert_eq!(binary(&grey_of(BitDepth::Sixteen, [0, 7, 0, 24_001])).map(object), Ok(BOTH), "instances");
+    assert_eq!(binary(&grey_of(BitDepth::Two, [0, 1, 0, 2])).map(|mask| object(&mask)), Ok(BOTH));
+    assert_eq!(binary(&grey_of(BitDepth::Four, [0, 5, 0, 7])).map(|mask| object(&mask)), Ok(BOTH));
+    assert_eq!(
+        binary(&grey_of(BitDepth::Sixteen, [0, 7, 0, 24_001])).map(|mask| object(&mask)),
+        Ok(BOTH),
+        "instances"
+    );
     // Several annotators' levels are levels: none of these reaches one half.
     for levels in [[0, 51, 0, 0], [0, 102, 51, 0], [51; 4]] {
-        assert_eq!(soft(&grey(levels)).map(object), Ok(EMPTY), "{levels:?}");
+        assert_eq!(soft(&grey(levels)).map(|mask| object(&mask)), Ok(EMPTY), "{levels:?}");
     }
-    assert_eq!(soft(&grey([0, 255, 51, 102])).map(object), Ok(ONLY_OBJECT));
+    assert_eq!(soft(&grey([0, 255, 51, 102])).map(|mask| object(&mask)), Ok(ONLY_OBJECT));
     assert_eq!(
-        soft(&grey_of(BitDepth::Four, [0, 15, 3, 6])).map(object),
+        soft(&grey_of(BitDepth::Four, [0, 15, 3, 6])).map(|mask| object(&mask)),
         Ok(ONLY_OBJECT),
         "the same, optimised"
     );

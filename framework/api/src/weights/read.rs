@@ -40,7 +40,7 @@ impl StateDict {
 /// Shapes by name of a file of weights, without its tensors.
 pub(super) fn shapes(path: &Path) -> Result<BTreeMap<String, Vec<usize>>, WeightsErrorKind> {
     let raw = raw(path)?;
-    let prefix = unwrap::unwrapped(raw.iter().map(|tensor| tensor.name.as_str()));
+    let prefix = unwrap::unwrapped(&raw.iter().map(|tensor| tensor.name.as_str()));
     let named = raw.into_iter().filter_map(|t| Some((t.name.strip_prefix(&prefix)?.to_owned(), t.shape)));
     Ok(named.collect())
 }
@@ -103,7 +103,7 @@ fn read_pytorch(path: &Path) -> Result<Vec<RawTensor>, WeightsErrorKind> {
 
 /// Finds the state dict among everything in the file.
 fn collect(mut raw: Vec<RawTensor>) -> Result<StateDict, WeightsErrorKind> {
-    let prefix = unwrap::unwrapped(raw.iter().map(|tensor| tensor.name.as_str()));
+    let prefix = unwrap::unwrapped(&raw.iter().map(|tensor| tensor.name.as_str()));
     raw.retain(|t| t.name.starts_with(&prefix));
     raw.iter_mut().for_each(|t| t.name.replace_range(..prefix.len(), ""));
     let mut dict = BTreeMap::new();

@@ -45,7 +45,7 @@ fn first(name: &str) -> &str {
 
 /// The prefix, with its dot, below which the tensors of the network are, as far as that can be said without the network:
 /// wrappers are taken off one after the other as long as there are any.
-pub(super) fn unwrapped<'a>(names: impl Iterator<Item = &'a str> + Clone) -> String {
+pub(super) fn unwrapped<'a>(names: &(impl Iterator<Item = &'a str> + Clone)) -> String {
     let mut prefix = String::new();
     // Nobody wraps deeper.
     for _ in 0..8 {
@@ -121,7 +121,7 @@ mod tests {
             // A tensor may be called like a table.
             (&["weights", "bias"], ""),
         ] {
-            assert_eq!(unwrapped(names.iter().copied()), prefix, "{names:?}");
+            assert_eq!(unwrapped(&names.iter().copied()), prefix, "{names:?}");
         }
     }
 

@@ -24,7 +24,7 @@ impl Files {
             return plain;
         }
         let mut at = folder.to_owned();
-        for part in name.iter() {
+        for part in name {
             let next = at.join(part);
             let known = || self.names(&at).get(&nfc(&part.to_string_lossy())).cloned();
             at = if next.symlink_metadata().is_ok() { next } else { known().unwrap_or(next) };
