@@ -1,4 +1,4 @@
-//! Trials whose records are not what was written. The main function is [`set_aside`].
+//! Trials whose records are not what was written. The main function is `set_aside`.
 
 use crate::TrialStatus;
 use fovea_plan::Trial;

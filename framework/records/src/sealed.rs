@@ -1,4 +1,4 @@
-//! Values that are read back only if they are what was written. The main functions are [`write`] and [`read`].
+//! Values that are read back only if they are what was written. The main functions are [`write()`] and [`read`].
 //!
 //! For what is computed once and trusted afterwards (caches): a file has the BLAKE3 of the rest in its first line, a line
 //! of an appended file has a sum of its own ([`sum`]). What does not fit is as good as missing.
