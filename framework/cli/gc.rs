@@ -66,7 +66,11 @@ pub(crate) fn main(args: &Args) -> Outcome {
         }
     }
     if !single {
-        let stale = stale_cache(&cache, Duration::from_secs(86400 * args.cache_days), SystemTime::now());
+        let stale = stale_cache(
+            &cache,
+            Duration::from_secs(args.cache_days.saturating_mul(86400)),
+            SystemTime::now(),
+        );
         if args.yes {
             remove(&stale).map_err(failed)?;
         }

@@ -5,6 +5,7 @@ mod around;
 mod bench;
 mod bits;
 mod chaos;
+mod clock;
 mod damage;
 mod data;
 mod errors;

@@ -510,6 +510,7 @@ mod tests {
     use super::*;
     use crate::example::{options, plan, run_config, trial};
     use crate::memory::NvidiaSmi;
+    use fovea_plan::RunConfig;
 
     #[test]
     fn every_variant_has_its_first_seed_before_any_its_second() {
@@ -537,5 +538,40 @@ mod tests {
         let told = |text: &String| text.contains("cannot be marked as done: it has no metrics.jsonl");
         assert!(summary.failed.iter().all(|(_, text)| told(text)), "{summary:?}");
         assert!(plan.trials.iter().all(|trial| !store.trial_dir(&trial.id).join("DONE.json").exists()));
+    }
+
+    /// Its GPU falls off the bus in the first task that it is given, or in every one of seed 1.
+    const LOST: &str = r#"#!/bin/sh
+cd "$(dirname "$0")"
+while read -r task; do
+    if test -e lost && case $task in *'"seed":1'*) false ;; esac; then
+        for trial in run/trials/*; do
+            mkdir -p "$trial/checkpoint"
+            for file in metrics.jsonl predictions.jsonl provenance.jsonl trace.jsonl checkpoint/model.safetensors; do
+                test -e "$trial/$file" || : > "$trial/$file"
+            done
+        done
+        echo '{"event":"finished","train_seconds":1,"eval_seconds":1}'
+    else
+        : > lost
+        echo '{"event":"panicked","message":"CUDA_ERROR_UNKNOWN: GPU is lost"}'
+        exit 101
+    fi
+done
+"#;
+
+    #[test]
+    fn a_gpu_that_is_lost_costs_an_attempt_and_one_that_stays_lost_its_trial() {
+        let dir = tempfile::tempdir().unwrap();
+        let trials = (0..2).map(|index| Trial { index, ..trial("a", index as u64, None) }).collect();
+        let plan = plan(RunConfig { retries: 1, ..run_config() }, trials);
+        let store = RunStore::new(dir.path().join("run"));
+        let options = options(dir.path(), LOST, Arc::new(NvidiaSmi));
+        let summary = crate::run(&plan, &store, &options, &mut |_| ()).unwrap();
+        assert_eq!((summary.done, summary.crashes.len()), (1, 3), "{summary:?}");
+        let [(failed, message)] = summary.failed.as_slice() else { panic!("{summary:?}") };
+        assert_eq!(failed, &plan.trials[1].id);
+        assert!(message.contains("GPU is lost; tried 2 times"), "{message}");
+        assert!(store.trial_dir(&plan.trials[0].id).join("DONE.json").exists());
     }
 }
