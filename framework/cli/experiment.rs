@@ -49,9 +49,9 @@ impl Experiment {
         Overrides::from_process(self.smoke, self.overrides.clone())
     }
 
-    /// Its plan, with these plugins.
+    /// Its plan, with these plugins, of trials that can be trained as far as that is known.
     pub(crate) fn load(&self, registry: &Registry) -> Result<Plan, Failure> {
-        self.load_with(&Catalog::new(registry.clone(), plan::base_dir()))
+        self.load_with(&Catalog::new(registry.clone(), plan::base_dir()).looking_ahead(plan::memory))
     }
 
     /// Its plan, with a catalog of the caller's.

@@ -3,8 +3,9 @@
 use crate::exit::Exit;
 use crate::output::{errln, outln};
 use crate::{Failure, Outcome, plan, settings};
-use fovea_api::{BuildContext, BuiltModel, Precision, Registry};
+use fovea_api::{Ahead, BuildContext, BuiltModel, Precision, Registry};
 use fovea_datasets::{beside_pictures, decode_picture, pictures_in};
+use fovea_engine::ahead::Wanted;
 use fovea_engine::catalog::Catalog;
 use fovea_engine::explain::{Explainer, HEATMAPS, Pictures, RECORDS, Seen, network};
 use fovea_engine::precision::of_layers;
@@ -78,6 +79,7 @@ pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
     let subject = Subject::new(args, registry)?;
     let pictures = pictures(args)?;
     let device = device::open(args.device)?.device;
+    subject.fits(args, &pictures, registry)?;
     let built = build(&subject, registry, &pictures, &device)?;
     if let Some(replaced) = &built.head_replaced {
         errln!("warning: model {}: {replaced}; its logits mean nothing", subject.model.0);
@@ -116,6 +118,23 @@ pub(crate) fn main(args: &Args, registry: &Registry) -> Outcome {
 }
 
 impl Subject {
+    /// Refuses a size of pictures for which there is no memory.
+    fn fits(&self, args: &Args, pictures: &Pictures, registry: &Registry) -> Result<(), Failure> {
+        // Tensors have a size of their own, and are there already.
+        if pictures.least_side(self.input.size) != self.input.size {
+            return Ok(());
+        }
+        let ahead = Ahead {
+            classes: self.classes.unwrap_or(1),
+            input_size: self.input.size,
+            base_dir: Path::new(""),
+        };
+        let (model, config) = &self.model;
+        let (batch, keys) = (args.batch.min(pictures.list().len()), ["--batch", "--size"]);
+        let wanted = Wanted { model, config, ahead, batch, trained: false, keys };
+        Ok(wanted.check(registry, args.device, plan::memory)?)
+    }
+
     fn new(args: &Args, registry: &Registry) -> Result<Self, Failure> {
         let catalog = Catalog::new(registry.clone(), plan::base_dir());
         let mut precision = Precision::default();

@@ -6,6 +6,8 @@ use crate::output::{errln, print};
 use crate::{Failure, Outcome, foresee, plan_json, plan_text};
 use fovea_api::Registry;
 use fovea_engine::precision;
+use fovea_orchestrator::machine;
+use fovea_orchestrator::memory::{GpuMemory as _, NvidiaSmi};
 use fovea_plan::{DeviceRequest, Plan, Precision, Trial};
 use fovea_records::RunStore;
 use std::path::PathBuf;
@@ -46,6 +48,14 @@ pub(crate) fn base_dir() -> PathBuf {
 /// Devices that its trials may be computed on.
 pub(crate) fn devices(plan: &Plan) -> Vec<DeviceRequest> {
     if plan.run.devices.is_empty() { vec![plan.device] } else { plan.run.devices.clone() }
+}
+
+/// Bytes of memory that trials on a device have, where that is known.
+pub(crate) fn memory(device: DeviceRequest) -> Option<u64> {
+    if fovea_engine::device::name(device) == "cpu" {
+        return machine::most_memory();
+    }
+    NvidiaSmi.read(device).ok().map(|memory| memory.total << 20)
 }
 
 /// Refuses a precision that a device cannot keep, and tells what else there is to know of it. `chosen` are the trials that

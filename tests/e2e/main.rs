@@ -1,6 +1,7 @@
 //! End-to-end tests: everything goes through the `fovea` binary, as a user would do it.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod ahead;
 mod around;
 mod bench;
 mod bits;

@@ -3,6 +3,7 @@
 //! - [`dataset`]: [`DatasetSource`], pictures with labels, masks and groups.
 //! - [`classifier`]: [`Classifier`] (typed, a Burn module) and [`DynClassifier`] (object-safe, by blanket
 //!   implementation), whose forward pass gives what Grad-CAM needs.
+//! - [`forecast`]: [`Forecast`], what a network will need, said before it is built.
 //! - [`localizer`]: [`Localizer`], picture -> at most one box.
 //! - [`extractor`]: [`BoxExtractor`], heatmap -> box.
 //! - [`loss`]: [`ExplanationLoss`], heatmap and boxes -> one number per picture.
@@ -18,6 +19,7 @@ pub mod classifier;
 pub mod dataset;
 pub mod error;
 pub mod extractor;
+pub mod forecast;
 pub mod image;
 pub mod localizer;
 pub mod loss;
@@ -34,6 +36,7 @@ pub use classifier::{
 pub use dataset::{DatasetSource, Sample, SampleMeta, SplitInfo};
 pub use error::{ConfigIssue, DataError, PluginError};
 pub use extractor::{BoxExtractor, Boxes, HeatmapView};
+pub use forecast::{Ahead, Forecast};
 pub use image::{Mask, RgbImage};
 pub use localizer::{ImageView, Localization, Localizer};
 pub use loss::{Explanation, ExplanationLoss, LossInputs};

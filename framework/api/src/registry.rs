@@ -1,8 +1,8 @@
 //! The one door for plugins. The main type is [`Registry`].
 
 use crate::{
-    BoxExtractor, BuiltModel, ConfigIssue, DatasetSource, ExplanationLoss, Localizer, ModelContext,
-    PluginError,
+    Ahead, BoxExtractor, BuiltModel, ConfigIssue, DatasetSource, ExplanationLoss, Forecast, Localizer,
+    ModelContext, PluginError,
 };
 use burn::tensor::Device;
 use schemars::JsonSchema;
@@ -118,6 +118,16 @@ pub trait ModelPlugin: Plugin {
     /// # Errors
     /// When the configuration does not make a network, or weights do not fit.
     fn build(config: Self::Config, context: &ModelContext) -> Result<BuiltModel, PluginError>;
+
+    /// What the network will need, without building it; `None` where that is not known. It is asked when a plan is made, so
+    /// that nobody waits for a training that cannot be.
+    ///
+    /// # Errors
+    /// When it is no network for this size of input.
+    fn forecast(config: Self::Config, ahead: &Ahead<'_>) -> Result<Option<Forecast>, ConfigIssue> {
+        let _ = (config, ahead);
+        Ok(None)
+    }
 }
 
 /// A plugin that says where the object is.
@@ -222,6 +232,9 @@ pub struct Description {
 /// Checks a table, relative paths in which start at the folder, and fills in defaults.
 pub type Resolve = Arc<dyn Fn(Value, &std::path::Path) -> Result<Resolved, Vec<ConfigIssue>> + Send + Sync>;
 
+/// Forecasts a network from a resolved configuration.
+pub type Foretell = Arc<dyn Fn(Value, &Ahead<'_>) -> Result<Option<Forecast>, ConfigIssue> + Send + Sync>;
+
 /// A registered plugin.
 #[derive(Clone)]
 pub struct Entry {
@@ -240,6 +253,7 @@ pub struct Entry {
     resolve: Resolve,
     resolve_unread: Resolve,
     factory: Factory,
+    foretell: Option<Foretell>,
 }
 
 impl Entry {
@@ -255,6 +269,7 @@ impl Entry {
             resolve: Arc::new(resolve::<P>),
             resolve_unread: Arc::new(resolve_unread::<P>),
             factory,
+            foretell: None,
         }
     }
 
@@ -263,7 +278,14 @@ impl Entry {
     #[must_use]
     pub fn new(description: Description, resolve: Resolve, unread: Resolve, factory: Factory) -> Self {
         let Description { kind, name, version, summary, schema, origin } = description;
-        Self { kind, name, summary, schema, version, origin, resolve, resolve_unread: unread, factory }
+        let (resolve_unread, foretell) = (unread, None);
+        Self { kind, name, summary, schema, version, origin, resolve, resolve_unread, factory, foretell }
+    }
+
+    /// The entry of a network that can be forecast.
+    #[must_use]
+    pub fn forecasting(self, foretell: Foretell) -> Self {
+        Self { foretell: Some(foretell), ..self }
     }
 
     /// Checks a table and fills in defaults.
@@ -374,10 +396,9 @@ impl Registry {
     /// Adds a network.
     pub fn model<P: ModelPlugin>(&mut self) -> &mut Self {
         let kind = PluginKind::Model;
-        self.built_in(Entry::of::<P>(
-            kind,
-            Factory::Model(Arc::new(move |v, c| P::build(typed::<P>(kind, v)?, c))),
-        ))
+        let factory = Factory::Model(Arc::new(move |v, c| P::build(typed::<P>(kind, v)?, c)));
+        let foretell = |v, ahead: &Ahead<'_>| P::forecast(parse(v)?, ahead);
+        self.built_in(Entry::of::<P>(kind, factory).forecasting(Arc::new(foretell)))
     }
 
     /// Adds a localizer.
@@ -463,6 +484,20 @@ impl Registry {
             Factory::Model(make) => make(config, c),
             _ => unreachable!("an entry's factory is of its kind"),
         }
+    }
+
+    /// What a network will need; `None` where that is not known.
+    ///
+    /// # Errors
+    /// When it is no network for this size of input.
+    pub fn forecast_model(
+        &self,
+        name: &str,
+        config: Value,
+        ahead: &Ahead<'_>,
+    ) -> Result<Option<Forecast>, ConfigIssue> {
+        let entry = self.get(PluginKind::Model, name).map_err(|e| ConfigIssue::at("name", e.message))?;
+        entry.foretell.as_ref().map_or(Ok(None), |foretell| foretell(config, ahead))
     }
 
     /// Makes a localizer.

@@ -3,10 +3,12 @@
 use super::options::{Timing, Where, positive};
 use super::output::show;
 use crate::exit::Exit;
-use crate::{Outcome, settings};
-use fovea_api::Registry;
-use fovea_engine::bench::StepBench;
+use crate::{Outcome, plan, settings};
+use fovea_api::{Ahead, Registry};
+use fovea_engine::ahead::Wanted;
+use fovea_engine::bench::{CLASSES, StepBench};
 use fovea_plan::Precision;
+use std::path::Path;
 
 /// Arguments of `fovea bench step`.
 #[derive(clap::Args)]
@@ -48,6 +50,15 @@ pub(super) fn main(args: &Args, registry: &Registry) -> Outcome {
         device: args.place.device,
         precision: args.precision,
     };
+    let wanted = Wanted {
+        model: &bench.model,
+        config: &bench.model_config,
+        ahead: Ahead { classes: CLASSES, input_size: bench.size, base_dir: Path::new("") },
+        batch: bench.batch,
+        trained: true,
+        keys: ["--batch", "--size"],
+    };
+    wanted.check(registry, bench.device, plan::memory)?;
     show(&bench.run(registry)?, args.timing.json);
     Ok(Exit::Success)
 }

@@ -1,8 +1,11 @@
 //! The registry as the plan sees it. The main type is [`Catalog`].
 
+use crate::ahead::{Lookout, MemoryOf};
 use fovea_api::Registry;
 use fovea_api::registry::{Entry, Origin, nearest};
-use fovea_plan::{PluginCatalog, PluginConfig, PluginIssue, PluginKind};
+use fovea_plan::{
+    DeviceRequest, Obstacle, PluginCatalog, PluginConfig, PluginIssue, PluginKind, TrialConfig,
+};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
@@ -11,13 +14,14 @@ pub struct Catalog {
     registry: Registry,
     base_dir: PathBuf,
     read_files: bool,
+    lookout: Option<Lookout>,
 }
 
 impl Catalog {
     /// A catalog of `registry`; relative paths in plugin tables start at `base_dir`.
     #[must_use]
     pub fn new(registry: Registry, base_dir: PathBuf) -> Self {
-        Self { registry, base_dir, read_files: true }
+        Self { registry, base_dir, read_files: true, lookout: None }
     }
 
     /// The fingerprint of a plugin that another one wraps (`inner` of `shuffled`), if it is one that is not built in:
@@ -32,6 +36,13 @@ impl Catalog {
         // What is wrong with its table, the wrapping plugin says when it is built.
         let resolve = if self.read_files { Entry::resolve } else { Entry::resolve_unread };
         Some(resolve(entry, Value::Object(inner), &self.base_dir).ok()?.fingerprint)
+    }
+
+    /// Refuses trials that cannot be trained, too: for want of a split, of pixels, or of the memory that devices have.
+    #[must_use]
+    pub fn looking_ahead(self, memory: MemoryOf) -> Self {
+        let lookout = Lookout::new(self.registry.clone(), self.base_dir.clone(), memory);
+        Self { lookout: Some(lookout), ..self }
     }
 
     /// Leaves data and weights unread: the plan is for looking at, its identities are not those of trials.
@@ -87,6 +98,10 @@ impl PluginCatalog for Catalog {
         self.registry
             .get(kind_of(kind), name)
             .map_or_else(|_| Value::Object(Map::new()), |entry| entry.schema.clone())
+    }
+
+    fn ahead(&self, trial: &TrialConfig, devices: &[DeviceRequest]) -> Vec<Obstacle> {
+        self.lookout.as_ref().map(|lookout| lookout.look(trial, devices)).unwrap_or_default()
     }
 }
 

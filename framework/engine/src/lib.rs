@@ -10,7 +10,7 @@
 //! - [`explain`]: any pictures through one network; [`trained`]: the network of a finished trial; [`export`]: its
 //!   weights for PyTorch.
 //! - [`localize`](mod@localize): boxes of any pictures.
-//! - [`catalog`]: the registry as the plan sees it.
+//! - [`catalog`]: the registry as the plan sees it; [`ahead`]: what can be known of a trial before it is trained.
 //! - [`device`]: from a request to a device; [`precision`]: in which type it multiplies; `kernels`: where what a GPU
 //!   compiles and tunes is kept.
 //! - `provenance`: what a trial rests on beside its configuration; `digest`: hashes for its trace; `reach`: how many
@@ -23,6 +23,7 @@
 
 mod adam;
 pub mod again;
+pub mod ahead;
 pub mod bench;
 pub mod cam;
 pub mod catalog;

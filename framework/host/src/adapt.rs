@@ -33,7 +33,10 @@ pub fn entry(plugin: &Arc<LoadedPlugin>) -> Entry {
         let config = config::resolve(&unread, &config, base_dir)?;
         Ok(Resolved { config, fingerprint: fingerprint(&unread, ""), paths: Vec::new() })
     };
-    Entry::new(description, Arc::new(resolve), Arc::new(resolve_unread), factory(plugin))
+    let entry = Entry::new(description, Arc::new(resolve), Arc::new(resolve_unread), factory(plugin));
+    let Functions::Model(functions) = plugin.functions else { return entry };
+    let plugin = Arc::clone(plugin);
+    entry.forecasting(Arc::new(move |config, ahead| model::forecast(&plugin, functions, config, ahead)))
 }
 
 /// `v1.2.0 so:HASH files=HASH`: version, library, and what the configuration names. `fovea plan` takes it apart.

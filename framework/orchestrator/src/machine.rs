@@ -24,6 +24,21 @@ pub fn processor_seconds() -> Option<[f64; 2]> {
     cpu_times(&fs::read_to_string("/proc/self/stat").ok()?)
 }
 
+/// Bytes of memory that a process can have at the most, swap included: the machine's, or what its control group or its
+/// own limit leaves of it; `None` where the system does not tell.
+#[must_use]
+pub fn most_memory() -> Option<u64> {
+    let read = |path: &str| fs::read_to_string(path).ok();
+    let number = |path: &str| read(path)?.trim().parse::<u64>().ok();
+    let meminfo = read("/proc/meminfo")?;
+    let swap = kibibytes(&meminfo, "SwapTotal:").unwrap_or(0);
+    let machine = kibibytes(&meminfo, "MemTotal:")?.saturating_add(swap);
+    let group = number("/sys/fs/cgroup/memory.max")
+        .map(|most| most.saturating_add(number("/sys/fs/cgroup/memory.swap.max").unwrap_or(swap).min(swap)));
+    let own = rustix::process::getrlimit(rustix::process::Resource::As).current;
+    Some(machine.min(group.unwrap_or(u64::MAX)).min(own.unwrap_or(u64::MAX)))
+}
+
 fn cpu_times(stat: &str) -> Option<[f64; 2]> {
     // Linux counts for programs in hundredths of a second, whatever its clock does.
     const TICKS: f64 = 100.0;
@@ -44,9 +59,13 @@ fn cpu(cpuinfo: &str) -> Option<String> {
 
 /// Bytes of memory.
 fn memory(meminfo: &str) -> u64 {
-    let value =
-        |line: &str| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok();
-    meminfo.lines().find_map(value).map_or(0, |kibibytes| kibibytes * 1024)
+    kibibytes(meminfo, "MemTotal:").unwrap_or(0)
+}
+
+/// Bytes of a line like `MemTotal: 2048 kB`.
+fn kibibytes(meminfo: &str, key: &str) -> Option<u64> {
+    let value = |line: &str| line.strip_prefix(key)?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok();
+    meminfo.lines().find_map(value).map(|kibibytes| kibibytes.saturating_mul(1024))
 }
 
 /// Those by which the products of matrices, convolutions and BLAKE3 choose what they run, in the order of the alphabet.

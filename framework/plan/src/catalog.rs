@@ -1,6 +1,6 @@
 //! What the plan asks about plugins. The main type is [`PluginCatalog`].
 
-use crate::PluginConfig;
+use crate::{DeviceRequest, PluginConfig, TrialConfig};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::fmt;
@@ -76,6 +76,25 @@ pub struct PluginIssue {
     pub suggestion: Option<String>,
 }
 
+/// Something that keeps a trial from being trained, found before it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// Dotted keys that may be blamed for it: the first that the user set is.
+    pub suspects: Vec<String>,
+    /// What is wrong, without the key.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Obstacle {
+    /// One without help.
+    pub fn new<'a>(suspects: impl IntoIterator<Item = &'a str>, message: impl Into<String>) -> Self {
+        let suspects = suspects.into_iter().map(str::to_owned).collect();
+        Self { suspects, message: message.into(), help: None }
+    }
+}
+
 /// The registry of plugins, as far as the plan needs it.
 ///
 /// A trait, because the plan depends on no plugin and not even on their traits: the registry lies above it.
@@ -92,4 +111,10 @@ pub trait PluginCatalog {
 
     /// JSON Schema of the table of a registered plugin, without `name`.
     fn schema(&self, kind: PluginKind, name: &str) -> Value;
+
+    /// What keeps a trial, each of whose sections is right, from being trained on one of these devices. It is asked for
+    /// every trial of a grid.
+    fn ahead(&self, _trial: &TrialConfig, _devices: &[DeviceRequest]) -> Vec<Obstacle> {
+        Vec::new()
+    }
 }

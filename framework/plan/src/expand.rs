@@ -12,11 +12,12 @@ use crate::points::Block;
 use crate::references;
 use crate::sections::{self, SECTIONS, Section};
 use crate::shape::Shape;
+use crate::spec::ExperimentSpec;
 use crate::stages;
 use crate::verdict;
 use crate::{
-    DeviceRequest, PlanErrors, PluginCatalog, PluginConfig, PluginIssue, PluginKind, Shared, TrialConfig,
-    identity,
+    DeviceRequest, Obstacle, PlanErrors, PluginCatalog, PluginConfig, PluginIssue, PluginKind, Shared,
+    TrialConfig, identity,
 };
 use fovea_records::{StageId, TrialId};
 use serde_json::Value;
@@ -41,6 +42,7 @@ pub(crate) fn expand(
     }
     let mut expansion = Expansion::new(layers, shape, catalog, errors);
     let spec = expansion.frame();
+    expansion.devices = spec.as_ref().map(ExperimentSpec::devices).unwrap_or_default();
     expansion.every_point();
     let Expansion { mut errors, mut points, rules, used, .. } = expansion;
     if errors.is_empty() {
@@ -145,6 +147,8 @@ pub(crate) struct Expansion<'a> {
     /// Positions that are being looked up.
     own: Vec<usize>,
     blank: TrialConfig,
+    /// Those that trials may be computed on.
+    devices: Vec<DeviceRequest>,
     /// Origins of values of axes, by axis and position, as far as they were asked for.
     pub(crate) axis_origins: HashMap<(usize, usize), String>,
     /// Origins of values of the base document, as far as they were asked for.
@@ -181,6 +185,7 @@ impl<'a> Expansion<'a> {
             sections: Vec::new(),
             own: Vec::new(),
             blank: sections::blank(),
+            devices: Vec::new(),
             axis_origins: HashMap::new(),
             base_origins: HashMap::new(),
         }
@@ -208,6 +213,7 @@ impl<'a> Expansion<'a> {
                     let seed = self.labels.seed(&choice);
                     self.points.excluded.push(Excluded { variant, seed, reason, rule });
                 } else if let Some((trial, prefix)) = self.trial(&choice, block) {
+                    self.look_ahead(&trial.config, &choice, block);
                     // Overrides may have made a point of the grid what the file includes.
                     if repeats && !known.insert(trial.id.clone()) {
                         continue;
@@ -264,6 +270,26 @@ impl<'a> Expansion<'a> {
             config,
         };
         Some((trial, prefix))
+    }
+
+    /// Reports what keeps a trial from being trained.
+    fn look_ahead(&mut self, trial: &TrialConfig, choice: &[usize], block: &'a Block) {
+        let found = self.catalog.ahead(trial, &self.devices);
+        for obstacle in found {
+            let Obstacle { suspects, message, help } = obstacle;
+            let suspects: Vec<Vec<String>> =
+                suspects.iter().map(|key| key.split('.').map(str::to_owned).collect()).collect();
+            let section = |path: &[String]| {
+                SECTIONS.into_iter().find(|name| path.first().is_some_and(|key| key == name))
+            };
+            let blamed = suspects.iter().find_map(|path| {
+                let (point, _) = self.point(section(path)?, choice, block);
+                self.exact(&point, path, At::Value).is_some().then(|| path.clone())
+            });
+            let Some(path) = blamed.or_else(|| suspects.first().cloned()) else { continue };
+            let (point, _) = self.point(section(&path).unwrap_or_default(), choice, block);
+            self.report(&point, Issue::new(path, At::Value, message).help(help));
+        }
     }
 
     /// Where the user set exactly this path at this point, if at all.

@@ -64,7 +64,7 @@ mod toml;
 mod verdict;
 
 pub use cache_size::CacheSize;
-pub use catalog::{PluginCatalog, PluginIssue, PluginKind};
+pub use catalog::{Obstacle, PluginCatalog, PluginIssue, PluginKind};
 pub use config::{
     AugmentationConfig, CamConfig, EvaluationConfig, InputConfig, Normalisation, OptimizerConfig,
     OptimizerKind, PluginConfig, Precision, ScheduleConfig, ScheduleKind, Shared, TargetClass,

@@ -156,7 +156,12 @@ impl<'a> Expansion<'a> {
     }
 
     /// The document of a point, but nothing beside one section.
-    fn point<'p>(&mut self, name: &str, choice: &'p [usize], block: &'a Block) -> (Point<'a, 'p>, Value) {
+    pub(crate) fn point<'p>(
+        &mut self,
+        name: &str,
+        choice: &'p [usize],
+        block: &'a Block,
+    ) -> (Point<'a, 'p>, Value) {
         let layers = self.layers;
         let axes = &layers.axes;
         let mut document = Map::new();

@@ -68,6 +68,13 @@ fn auto() -> String {
 }
 
 impl ExperimentSpec {
+    /// Those that its trials may be computed on.
+    pub(crate) fn devices(&self) -> Vec<DeviceRequest> {
+        let asked =
+            if self.run.devices.is_empty() { std::slice::from_ref(&self.device) } else { &self.run.devices };
+        asked.iter().filter_map(|device| device.parse().ok()).collect()
+    }
+
     /// The lowest layer: defaults that no struct carries.
     pub(crate) fn defaults(name: &str) -> Map<String, Value> {
         let document = json!({

@@ -23,6 +23,7 @@ pub mod relu;
 pub mod resnet;
 pub mod resnet_plugins;
 mod rows;
+mod tally;
 pub mod vgg;
 pub mod vgg_plugins;
 

@@ -5,9 +5,10 @@ use crate::layers::{BatchNorm2d, Conv2d, Conv2dConfig, Linear, MaxPool2d, global
 use crate::map::Map;
 use crate::norm::Then;
 use crate::options::Freeze;
+use crate::tally::{Conv, Takes, Tally};
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
-use fovea_api::{CamForward, CamHead, Classifier, Mode};
+use fovea_api::{CamForward, CamHead, Classifier, Forecast, Mode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +56,45 @@ pub struct Architecture {
     pub classes: usize,
     /// What is not trained.
     pub freeze: Freeze,
+}
+
+impl Architecture {
+    /// What the network will need for pictures of this side.
+    #[must_use]
+    pub fn forecast(&self, side: usize) -> Forecast {
+        let plain = |output, kernel, stride| Conv { output, kernel, stride, bias: false };
+        let mut tally = Tally::new(side, self.freeze == Freeze::None);
+        tally.conv(plain(self.stem_width, self.stem_kernel, self.stem_stride), Takes::Own);
+        tally.norm();
+        if self.stem_pool {
+            tally.halve(true);
+        }
+        for stage in 0..4 {
+            let (planes, output) =
+                (self.widths[stage], self.widths[stage].saturating_mul(self.block.expansion()));
+            for block in 0..self.layers[stage] {
+                let stride = if block == 0 { self.strides[stage] } else { 1 };
+                let convs: &[Conv] = match self.block {
+                    BlockKind::Basic => &[plain(planes, 3, stride), plain(planes, 3, 1)],
+                    BlockKind::Bottleneck => {
+                        &[plain(planes, 1, 1), plain(planes, 3, stride), plain(output, 1, 1)]
+                    }
+                };
+                let before = tally;
+                for &conv in convs {
+                    tally.conv(conv, Takes::Own);
+                    tally.norm();
+                }
+                if stride != 1 || before.channels() != output {
+                    tally.back_to(&before);
+                    tally.conv(plain(output, 1, stride), Takes::Shared);
+                    tally.norm();
+                }
+            }
+        }
+        tally.linear(tally.channels(), self.classes);
+        tally.forecast()
+    }
 }
 
 /// A residual block of either kind; a bottleneck has the third convolution.

@@ -7,7 +7,7 @@ use fovea_api::registry::ModelPlugin;
 use fovea_api::weights::{
     HeadReplaced, StateDict, WeightsError, check_weights_of, fingerprint_weights, load_state_dict,
 };
-use fovea_api::{BuiltModel, ConfigIssue, ModelContext, Plugin, PluginError};
+use fovea_api::{Ahead, BuiltModel, ConfigIssue, Forecast, ModelContext, Plugin, PluginError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
@@ -142,6 +142,10 @@ impl<P: ResNetPreset> ModelPlugin for ResNetPlugin<P> {
             return Err(PluginError::new(format!("model {}", P::NAME), issue.to_string()));
         }
         built(P::NAME, config.init(context))
+    }
+
+    fn forecast(config: Self::Config, ahead: &Ahead<'_>) -> Result<Option<Forecast>, ConfigIssue> {
+        Ok(Some(config.architecture(ahead.classes).forecast(ahead.input_size)))
     }
 }
 

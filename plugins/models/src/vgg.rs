@@ -9,9 +9,10 @@ use crate::map::Map;
 use crate::norm::Then;
 use crate::options::Freeze;
 use crate::relu::relu;
+use crate::tally::{Conv, Takes, Tally};
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
-use fovea_api::{CamForward, CamHead, Classifier, Mode};
+use fovea_api::{CamForward, CamHead, Classifier, Forecast, Mode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,39 @@ pub struct Architecture {
     pub classes: usize,
     /// What is not trained.
     pub freeze: Freeze,
+}
+
+impl Architecture {
+    /// What the network will need for pictures of this side.
+    ///
+    /// # Errors
+    /// When its stages leave nothing of them, in words.
+    pub fn forecast(&self, side: usize) -> Result<Forecast, String> {
+        let mut tally = Tally::new(side, self.freeze == Freeze::None);
+        for stage in &self.stages {
+            for &output in stage {
+                tally.conv(Conv { output, kernel: 3, stride: 1, bias: true }, Takes::Own);
+                if self.batch_norm {
+                    tally.norm();
+                }
+            }
+            // Every stage halves the map; the last one must leave at least one pixel.
+            tally.halve(false);
+            if tally.side() == 0 {
+                return Err(format!(
+                    "{} stages leave nothing of a picture of {side}x{side}",
+                    self.stages.len()
+                ));
+            }
+        }
+        let pooled = tally.channels().saturating_mul(self.pool).saturating_mul(self.pool);
+        let mut input = pooled;
+        for &output in self.hidden.iter().chain([&self.classes]) {
+            tally.linear(input, output);
+            input = output;
+        }
+        Ok(tally.forecast())
+    }
 }
 
 /// A place in `features`; torchvision counts them all.

@@ -7,7 +7,7 @@ use fovea_api::registry::ModelPlugin;
 use fovea_api::weights::{
     HeadReplaced, StateDict, WeightsError, check_weights_of, fingerprint_weights, load_state_dict,
 };
-use fovea_api::{BuiltModel, ConfigIssue, ModelContext, Plugin, PluginError};
+use fovea_api::{Ahead, BuiltModel, ConfigIssue, Forecast, ModelContext, Plugin, PluginError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
@@ -132,15 +132,16 @@ impl<P: VggPreset> ModelPlugin for VggPlugin<P> {
         if let Some(issue) = Self::check(&config, &context.base_dir).first() {
             return Err(error(issue.to_string()));
         }
-        // Every stage halves the map; the last one must leave at least one pixel.
-        if u32::try_from(config.stages.len())
-            .map_or(0, |stages| context.input_size.checked_shr(stages).unwrap_or(0))
-            == 0
-        {
-            let (stages, size) = (config.stages.len(), context.input_size);
-            return Err(error(format!("{stages} stages leave nothing of a picture of {size}x{size}")));
-        }
+        config.architecture(context.classes).forecast(context.input_size).map_err(error)?;
         built(P::NAME, config.init(context))
+    }
+
+    fn forecast(config: Self::Config, ahead: &Ahead<'_>) -> Result<Option<Forecast>, ConfigIssue> {
+        config
+            .architecture(ahead.classes)
+            .forecast(ahead.input_size)
+            .map(Some)
+            .map_err(|text| ConfigIssue::at("stages", text))
     }
 }
 

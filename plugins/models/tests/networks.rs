@@ -4,7 +4,10 @@
 use burn::optim::{ModuleOptimizer, SgdConfig};
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use fovea_api::{DynClassifier, Mode, ModelContext, NamedTensor, PluginKind, Precision, Registry};
+use fovea_api::{
+    Ahead, ConfigIssue, DynClassifier, Forecast, Mode, ModelContext, NamedTensor, PluginKind, Precision,
+    Registry,
+};
 use fovea_models::{Map, init::Scope, layers::BatchNorm2d, norm::Then};
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::{Value, json};
@@ -69,7 +72,32 @@ fn parameters_are_as_many_as_torchvisions() {
         let tensors = network.tensors();
         let total: usize = tensors.iter().filter(|t| !buffer(t)).map(|t| t.data.num_elements()).sum();
         assert_eq!(total, count, "{plugin}");
+        let foretold = forecast(plugin, json!({}), 224).unwrap();
+        assert_eq!([foretold.parameters, foretold.trained], [count as u128; 2], "{plugin}");
     }
+}
+
+fn forecast(plugin: &str, config: Value, size: usize) -> Result<Forecast, ConfigIssue> {
+    let ahead = Ahead { classes: 1000, input_size: size, base_dir: Path::new(".") };
+    registry().forecast_model(plugin, config, &ahead).map(Option::unwrap)
+}
+
+#[test]
+fn what_a_network_holds_is_counted_without_building_it() {
+    // Two convolutions of 4 and 2 channels hold what they take; the first takes and gives most at once.
+    let vgg = json!({"stages": [[4, 2]], "batch_norm": false, "hidden": [], "pool": 1});
+    let found = forecast("vgg16", vgg, 8).unwrap();
+    assert_eq!((found.held, found.widest), ((3 + 4) * 64, (3 + 4) * 64));
+    assert_eq!(found.parameters, (3 * 4 * 9 + 4) + (4 * 2 * 9 + 2) + 2 * 1000 + 1000);
+    let frozen = forecast("resnet18", json!({"freeze": "features"}), 224).unwrap();
+    assert_eq!((frozen.held, frozen.trained), (0, 513_000));
+    // What no machine could build has a forecast.
+    let widths = [usize::MAX / 8; 4];
+    let huge = forecast("resnet-tiny", json!({ "widths": widths }), usize::MAX).unwrap();
+    assert!(huge.training_bytes(1, 2) > 1 << 100, "{huge:?}");
+    let error = forecast("vgg-tiny", json!({}), 15).unwrap_err();
+    assert!(error.message.contains("4 stages leave nothing of a picture of 15x15"), "{error}");
+    assert!(forecast("vgg-tiny", json!({}), 16).is_ok());
 }
 
 #[test]

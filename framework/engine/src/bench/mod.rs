@@ -18,7 +18,7 @@ pub use eval::EvalBench;
 pub use extract::ExtractBench;
 pub use localize::LocalizeBench;
 pub use measurement::{Items, Measurement, Unit};
-pub use step::StepBench;
+pub use step::{CLASSES, StepBench};
 
 use crate::EngineError;
 use serde_json::{Map, Value, json};

@@ -6,7 +6,7 @@
 //! - [`saliency`]: how a heatmap agrees with a mask.
 //! - [`explain`]: heatmaps of a split against its masks.
 //! - [`gallery`]: pictures for the report.
-//! - [`later`]: metrics that can be had of a finished trial.
+//! - `splits`: which splits are evaluated. [`later`]: metrics that can be had of a finished trial.
 //!
 //! The main type is [`Evaluator`].
 
@@ -19,6 +19,7 @@ pub mod later;
 pub mod noise;
 mod noisy;
 pub mod saliency;
+pub(crate) mod splits;
 
 use crate::data::source::Source;
 use crate::{Emit, EngineError};
@@ -98,19 +99,8 @@ impl Evaluator<'_> {
     /// # Errors
     /// When a split does not exist.
     pub fn splits(&self) -> Result<Vec<String>, EngineError> {
-        let known: Vec<&str> = self.source.dataset().splits().iter().map(|s| s.name.as_str()).collect();
-        let asked = &self.config.evaluation.splits;
-        if asked.is_empty() {
-            return Ok(known
-                .iter()
-                .filter(|n| !["train", "val"].contains(n))
-                .map(|n| (*n).to_owned())
-                .collect());
-        }
-        for split in asked {
-            self.require(split, &known, "evaluation.splits")?;
-        }
-        Ok(asked.clone())
+        let known = self.source.dataset().splits();
+        Ok(splits::evaluated(&self.config.evaluation, &self.config.dataset.name, known)?)
     }
 
     /// Split on which noise and explanations are measured.
@@ -118,24 +108,8 @@ impl Evaluator<'_> {
     /// # Errors
     /// When it does not exist.
     pub fn noise_split(&self, splits: &[String]) -> Result<String, EngineError> {
-        let asked = &self.config.evaluation.noise_split;
-        if !asked.is_empty() {
-            let known: Vec<&str> = self.source.dataset().splits().iter().map(|s| s.name.as_str()).collect();
-            self.require(asked, &known, "evaluation.noise_split")?;
-            return Ok(asked.clone());
-        }
-        splits.last().cloned().ok_or_else(|| {
-            EngineError::Config("the data set has no test split, so there is nothing to measure".into())
-        })
-    }
-
-    fn require(&self, split: &str, known: &[&str], key: &str) -> Result<(), EngineError> {
-        if known.contains(&split) {
-            return Ok(());
-        }
-        let name = &self.config.dataset.name;
-        let known = known.join(", ");
-        Err(EngineError::Config(format!("{key}: data set `{name}` has no split `{split}`; it has {known}")))
+        let known = self.source.dataset().splits();
+        Ok(splits::noisy(&self.config.evaluation, splits, &self.config.dataset.name, known)?)
     }
 
     fn progress(&self, what: &str, done: usize, total: usize) {

@@ -1,4 +1,4 @@
-//! What hosts call. The main functions are [`check`] and [`build`].
+//! What hosts call. The main functions are [`check`], [`forecast`] and [`build`].
 
 use super::blueprint::{Blueprint, InputShape};
 use super::issue::Issue;
@@ -8,7 +8,7 @@ use super::summary::Summary;
 use crate::init::Scope;
 use crate::options::{Freeze, built};
 use fovea_api::weights::WeightsError;
-use fovea_api::{BuiltModel, ModelContext, PluginError, StateDict, load_state_dict};
+use fovea_api::{BuiltModel, Forecast, ModelContext, PluginError, StateDict, load_state_dict};
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
@@ -51,6 +51,20 @@ pub fn build_json(
     build(&spec, context, options)
 }
 
+/// What a graph will need for pictures of this side.
+///
+/// # Errors
+/// When it is no network for them, in words.
+pub fn forecast(spec: &GraphSpec, side: usize, classes: usize, freeze: Freeze) -> Result<Forecast, String> {
+    let input = InputShape { channels: 3, height: side, width: side };
+    let blueprint = Blueprint::new(spec, input, classes).map_err(|issues| no_network(side, &issues))?;
+    Ok(blueprint.forecast(freeze == Freeze::Features))
+}
+
+fn no_network(side: usize, issues: &[Issue]) -> String {
+    format!("its graph is no network for pictures of {side}x{side}:\n  {}", list(issues))
+}
+
 fn list(issues: &[Issue]) -> String {
     issues.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")
 }
@@ -67,9 +81,8 @@ pub fn build(
     let error = |message| PluginError::new(format!("model {}", options.plugin), message);
     let size = context.input_size;
     let input = InputShape { channels: 3, height: size, width: size };
-    let blueprint = Blueprint::new(spec, input, context.classes).map_err(|issues| {
-        error(format!("its graph is no network for pictures of {size}x{size}:\n  {}", list(&issues)))
-    })?;
+    let blueprint =
+        Blueprint::new(spec, input, context.classes).map_err(|issues| error(no_network(size, &issues)))?;
     let frozen = options.freeze == Freeze::Features;
     let trained = |(index, node): (usize, &super::blueprint::Node)| {
         node.operation.parameters() > 0 && !(frozen && blueprint.in_features(index))

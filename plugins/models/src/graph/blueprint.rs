@@ -5,6 +5,9 @@ use super::derive::Derivation;
 use super::issue::{Issue, Place};
 use super::spec::{GraphSpec, LinearInit};
 use super::{compile, derive};
+pub(super) use crate::tally::product;
+use fovea_api::Forecast;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Shape of one input picture.
@@ -65,11 +68,6 @@ impl fmt::Display for Shape {
             Self::Vector(width) => f.pad(&width.to_string()),
         }
     }
-}
-
-/// A product that cannot overflow.
-pub(super) fn product(factors: impl IntoIterator<Item = usize>) -> u128 {
-    factors.into_iter().fold(1, |product: u128, factor| product.saturating_mul(factor as u128))
 }
 
 /// What a node does, with everything that follows from its input.
@@ -148,6 +146,31 @@ impl Blueprint {
     /// Whether a node belongs to the features, which `freeze` is about: everything on maps.
     pub(super) fn in_features(&self, index: usize) -> bool {
         matches!(self.nodes[index].shape, Shape::Map { .. })
+    }
+
+    /// What it will need; `frozen`: the features are not trained.
+    pub(super) fn forecast(&self, frozen: bool) -> Forecast {
+        let mut forecast = Forecast::default();
+        // A backward pass takes what these layers took.
+        let mut held: BTreeSet<usize> = BTreeSet::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            let trains = !(frozen && self.in_features(index));
+            let parameters = node.operation.parameters();
+            forecast.parameters = forecast.parameters.saturating_add(parameters);
+            if trains && parameters > 0 {
+                forecast.trained = forecast.trained.saturating_add(parameters);
+                held.extend(&node.inputs);
+            }
+            let elements = |node: usize| self.nodes[node].shape.elements();
+            forecast.widest = forecast.widest.max(elements(index));
+            if let Operation::Conv { .. } = node.operation {
+                let both = elements(index).saturating_add(elements(node.inputs[0]));
+                forecast.widest = forecast.widest.max(both);
+            }
+        }
+        let held = held.into_iter().map(|index| self.nodes[index].shape.elements());
+        forecast.held = held.fold(0, u128::saturating_add);
+        forecast
     }
 
     /// The layer that gives the logits: the last one with weights.

@@ -23,7 +23,7 @@ pub mod spec;
 pub mod summary;
 
 pub use activation::Activation;
-pub use assemble::{BuildOptions, build, build_json, check};
+pub use assemble::{BuildOptions, build, build_json, check, forecast};
 pub use blueprint::InputShape;
 pub use issue::Issue;
 pub use network::Graph;

@@ -1,13 +1,13 @@
 //! The built-in model `graph`. The main types are [`GraphConfig`] and [`GraphPlugin`].
 
-use super::assemble::{BuildOptions, build};
+use super::assemble::{BuildOptions, build, forecast};
 use super::blueprint::{Blueprint, InputShape};
 use super::issue::Issue;
 use super::spec::{GraphSpec, LayerSpec};
 use crate::options::Freeze;
 use fovea_api::registry::ModelPlugin;
 use fovea_api::weights::{check_weights, fingerprint_weights};
-use fovea_api::{BuiltModel, ConfigIssue, ModelContext, Plugin, PluginError};
+use fovea_api::{Ahead, BuiltModel, ConfigIssue, Forecast, ModelContext, Plugin, PluginError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -117,5 +117,13 @@ impl ModelPlugin for GraphPlugin {
         let options =
             BuildOptions { plugin: Self::NAME, weights: config.weights.as_deref(), freeze: config.freeze };
         build(&spec, context, &options)
+    }
+
+    fn forecast(config: Self::Config, ahead: &Ahead<'_>) -> Result<Option<Forecast>, ConfigIssue> {
+        // What is wrong with the layers themselves, the check has said.
+        let Ok(spec) = config.spec(ahead.base_dir) else { return Ok(None) };
+        forecast(&spec, ahead.input_size, ahead.classes, config.freeze)
+            .map(Some)
+            .map_err(|text| ConfigIssue::at("layers", text))
     }
 }
