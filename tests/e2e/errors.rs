@@ -99,15 +99,6 @@ fn a_second_run_on_the_same_directory_is_refused() {
 }
 
 #[test]
-fn a_split_that_is_not_there_is_told_before_training() {
-    let workspace = Workspace::new();
-    workspace.write("small.toml", SMALL);
-    let ran = workspace.fovea(&["run", "small.toml", "evaluation.noise_split=tset"]);
-    let ran = ran.fails(1, &["evaluation.noise_split", "tset", "test-unbiased"]);
-    assert!(!ran.stderr.contains("epoch  1/3"), "{}", ran.stderr);
-}
-
-#[test]
 fn a_diverging_trial_is_marked_and_the_others_go_on() {
     let workspace = Workspace::new();
     workspace.write(

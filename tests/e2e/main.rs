@@ -14,6 +14,7 @@ mod eval;
 mod experiment;
 mod explain;
 mod export;
+mod faults;
 mod grammar;
 mod graph;
 mod harness;
