@@ -77,11 +77,14 @@ def disturbed(point, folder, fovea, reference):
         wrong.append("it ended well and is not done")
     elif code not in (0, 1, 3, 5, -9, 137, None):
         wrong.append(f"it ended with {code}: {places.last_lines(said)}")
-    if code in (1, 3) and not said.strip():
+    # Where every write fails from then on, so does that of the message.
+    mute = point.call == "write" and point.kind.endswith("+")
+    if code in (1, 3) and not said.strip() and not mute:
         wrong.append(f"it ended with {code} and did not say why")
     if (torn := places.done_hashes_hold(place)) is not None:
         wrong.append(torn)
-    wrong += places.problems_of(place, reference)
+    # A disk that refuses to remove keeps what was to be removed.
+    wrong += places.problems_of(place, reference, may_leave=point.call.startswith("unlink") and point.kind != "kill")
     hit = tracing.was_hit(log)
     return hit, wrong, f"ended with {code}: {places.last_lines(said, 2)}"
 

@@ -8,6 +8,7 @@ use crate::error::io;
 use crate::record::WEIGHTS;
 use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
+use fovea_records::temporary::{self, Temporary};
 use fovea_records::{RunStore, TrialId, place, provenance, store, verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,8 +96,8 @@ pub fn pack(run: &RunStore, options: &PackOptions, out: &Path) -> Result<Manifes
     }
     manifest.files.insert("README.txt".to_owned(), packed(readme.as_bytes()));
     // Without a time: equal contents make equal bytes.
-    let part = out.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-    let file = File::create(&part).map_err(io("write", part.clone()))?;
+    let part = Temporary::beside(out);
+    let file = File::create(part.path()).map_err(io("write", out.to_owned()))?;
     let gzip = GzBuilder::new().mtime(0).write(BufWriter::new(file), Compression::default());
     let mut archive = tar::Builder::new(gzip);
     let folder = folder_of(&plan.name);
@@ -123,7 +124,7 @@ pub fn pack(run: &RunStore, options: &PackOptions, out: &Path) -> Result<Manifes
         add(path, &bytes)?;
     }
     let written = archive.into_inner().and_then(GzEncoder::finish).and_then(|mut file| file.flush());
-    written.and_then(|()| fs::rename(&part, out)).map_err(failed)?;
+    written.and_then(|()| part.keep()).map_err(failed)?;
     Ok(manifest)
 }
 
@@ -171,7 +172,7 @@ fn below(root: &Path, folder: &str) -> Result<Vec<String>, AuditError> {
             let kind = entry.file_type().map_err(io("read", path.clone()))?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let within = format!("{folder}/{name}");
-            let is_torn = name.starts_with('.') && name.ends_with(".tmp");
+            let is_torn = temporary::is_one(&name);
             if kind.is_dir() {
                 open.push(within);
             } else if kind.is_file() && !is_torn {

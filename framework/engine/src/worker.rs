@@ -37,8 +37,14 @@ pub fn serve(
         output.write_all(&line)?;
         output.flush()
     };
-    // The orchestrator reads stdout; once it is gone the worker is about to be killed, so a lost event is no loss.
-    let emit = |event: TrialEvent| drop(send(&sendable(event)));
+    // Whoever waits for an event that was lost would wait for ever: a worker that cannot be heard ends, and is missed.
+    let lost: Mutex<Option<std::io::Error>> = Mutex::new(None);
+    let lost_one = || lost.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let emit = |event: TrialEvent| {
+        if let Err(error) = send(&sendable(event)) {
+            lost_one().get_or_insert(error);
+        }
+    };
     let place: &'static Mutex<String> = Box::leak(Box::new(Mutex::new(String::new())));
     std::panic::set_hook(Box::new(move |info| {
         let location = info.location().map_or_else(String::new, |l| format!(" at {}:{}", l.file(), l.line()));
@@ -52,6 +58,9 @@ pub fn serve(
         let result = catch_unwind(AssertUnwindSafe(|| {
             registry(&task.plugins).and_then(|registry| run_task(&task, &registry, &emit, stop))
         }));
+        if let Some(error) = lost_one().take() {
+            return Err(error);
+        }
         match result {
             Ok(Ok(())) => {}
             Ok(Err(EngineError::Diverged { epoch, step, loss })) => {

@@ -9,7 +9,7 @@ use crate::worker::{TaskEnd, WorkerProcess};
 use crate::{Crash, OrchestratorError, TaskLabel, Update};
 use fovea_plan::Trial;
 use fovea_records::prune::Pruned;
-use fovea_records::{JournalEntry, TrialEvent, WorkerTask, now};
+use fovea_records::{JournalEntry, TrialEvent, WorkerTask, now, temporary};
 use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,8 @@ pub(crate) fn attempt(
             let entry = JournalEntry::TrialStarted { time: now(), trial: trial.id.clone(), attempt };
             shared.store.journal(&entry)?;
         }
+        // What an attempt before left, whose worker died.
+        temporary::tidy(&job.task.dir, 2, Duration::ZERO);
         shared.tell(Update::TaskStarted { task: job.label.clone(), attempt, fresh: worker.is_none() });
         let message = match once(shared, slot, worker, job, &mut device)? {
             TaskEnd::Crashed(message) => message,

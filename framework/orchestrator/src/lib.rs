@@ -13,7 +13,7 @@
 //! - [`queue`]: which task is next; [`limits`]: how long it may take, and when it is tried again;
 //!   [`prune`]: which trials are given up early.
 //! - `origin`: what a run knows of itself, for the records: its [`machine`](mod@machine), and by `source` the work tree;
-//!   `output`: what other programs print; `pictures`: what decoded pictures may take.
+//!   `output`: what other programs print; `tidy`: what the dead left is removed; `pictures`: what decoded pictures may take.
 //! - [`update`]: what is said meanwhile; [`timeline`]: where the time of a run goes; [`stop`]: how to end it early.
 //!
 //! The orchestrator never computes, a worker never schedules. No Burn here.
@@ -53,6 +53,7 @@ pub mod stderr;
 pub mod stop;
 pub mod survey;
 mod tensorboard;
+mod tidy;
 pub mod timeline;
 mod trial_file;
 pub mod update;

@@ -12,6 +12,7 @@ use crate::queue::{Next, Queue, QueuedTrial};
 use crate::select::Selection;
 use crate::slots::{Slot, slots};
 use crate::status::checked_status;
+use crate::tidy;
 use crate::worker::{TaskEnd, WorkerMessages, WorkerProcess};
 use crate::{
     OrchestratorError, RunSummary, Sharing, Stop, TaskLabel, TrialStatus, Update, origin, trial_file,
@@ -135,6 +136,7 @@ pub fn run(
     let has_checkpoint = |id: &StageId| trained.contains(id);
     let epochs = epochs_ahead(plan, options.sharing, &pending, has_checkpoint);
     observer(Update::Started { total, done: done + diverged + pruned, epochs });
+    tidy::tidy(plan, store, options, &pending);
     if pending.is_empty() {
         return Ok(summary);
     }

@@ -9,6 +9,7 @@
 //! - [`verdict`]: [`Verdict`], what came of checking a trial.
 //! - [`predictions`]: per-picture outputs, so that a new metric needs no training.
 //! - [`checkpoint`]: checkpoints of training: their names, whether they are sound, which are kept.
+//! - [`temporary`]: files on their way to their names, and what the dead left of them.
 //! - [`remove`]: removing so that nothing half removed stays under its name.
 //! - [`progress`]: [`TaskProgress`], how far a task is, for whoever watches.
 //! - [`prune`]: when training is given up early, and why it was.
@@ -50,6 +51,7 @@ pub mod remove;
 pub mod sealed;
 pub mod store;
 pub mod task;
+pub mod temporary;
 pub mod trace;
 pub mod verdict;
 

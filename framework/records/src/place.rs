@@ -6,6 +6,7 @@
 
 use crate::event::JournalEntry;
 use crate::store::{RunPlan, StoreError, io, read_json};
+use crate::temporary;
 use std::fs::{self, FileType};
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _};
 use std::os::unix::fs::FileTypeExt as _;
@@ -69,7 +70,7 @@ fn begun(names: &[String]) -> bool {
             || name.starts_with("lock-")
             || name == "experiment.toml"
             || name == ".cache"
-            || (name.starts_with('.') && name.ends_with(".tmp"))
+            || temporary::is_one(name)
     };
     names.is_empty() || (names.iter().any(|name| name.starts_with("lock")) && names.iter().all(own))
 }

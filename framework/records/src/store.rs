@@ -17,6 +17,7 @@ use crate::finite::{self, Unwritable};
 use crate::lines::{self, Lines};
 use crate::locks;
 use crate::prune::Asha;
+use crate::temporary::{self, Temporary};
 use crate::{GalleryItem, JournalEntry, MetricRow, PredictionRecord, StageId, TrialEvent, TrialId};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -491,7 +492,7 @@ const RECORDS: [&str; 6] = [
 pub fn is_artefact(name: &str) -> bool {
     let watched = name.starts_with("progress.json") || name.starts_with("tensorboard/");
     // What was being written or removed when a process was killed.
-    let is_torn = name.split('/').any(|part| part.starts_with('.') && part.ends_with(".tmp"));
+    let is_torn = name.split('/').any(temporary::is_one);
     let passing = watched || is_torn || crate::checkpoint::is_for_resuming(name);
     name != "DONE.json" && !passing && crate::attempts::attempt_of(name).is_none()
 }
@@ -589,11 +590,10 @@ impl FileLock {
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let dir = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(dir).map_err(io("create", dir))?;
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let temporary = dir.join(format!(".{name}.{}.tmp", std::process::id()));
-    let mut file = File::create(&temporary).map_err(io("write", &temporary))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io("write", &temporary))?;
-    fs::rename(&temporary, path).map_err(io("write", path))?;
+    let temporary = Temporary::beside(path);
+    let mut file = File::create(temporary.path()).map_err(io("write", path))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io("write", path))?;
+    temporary.keep().map_err(io("write", path))?;
     sync_dir(dir)
 }
 

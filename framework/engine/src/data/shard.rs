@@ -4,10 +4,11 @@
 //! the end of the file, by which a whole one is known. Numbers are little-endian.
 
 use fovea_api::{Mask, RgbImage, Sample};
-use std::fs::{self, File};
+use fovea_records::temporary::Temporary;
+use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a file ends with; to be changed with the format.
@@ -115,8 +116,7 @@ pub(super) fn length(sample: &Sample) -> u64 {
 
 /// Writes pictures to a file that appears whole or not at all.
 pub(super) struct ShardWriter {
-    path: PathBuf,
-    temporary: PathBuf,
+    temporary: Temporary,
     file: BufWriter<File>,
     offset: u64,
     table: Vec<u8>,
@@ -125,10 +125,9 @@ pub(super) struct ShardWriter {
 impl ShardWriter {
     /// Begins a file; its folder exists.
     pub(super) fn create(path: &Path) -> io::Result<Self> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-        let file = BufWriter::with_capacity(1 << 20, File::create(&temporary)?);
-        Ok(Self { path: path.to_owned(), temporary, file, offset: 0, table: Vec::new() })
+        let temporary = Temporary::beside(path);
+        let file = BufWriter::with_capacity(1 << 20, File::create(temporary.path())?);
+        Ok(Self { temporary, file, offset: 0, table: Vec::new() })
     }
 
     /// Adds the next picture.
@@ -153,14 +152,7 @@ impl ShardWriter {
         self.file.write_all(blake3::hash(&self.table).as_bytes())?;
         self.file.write_all(&MAGIC)?;
         self.file.flush()?;
-        fs::rename(&self.temporary, &self.path)
-    }
-}
-
-impl Drop for ShardWriter {
-    fn drop(&mut self) {
-        // There is none any more once it is finished.
-        let _ = fs::remove_file(&self.temporary);
+        self.temporary.keep()
     }
 }
 
@@ -242,6 +234,7 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn samples() -> Vec<Sample> {
         let sample = |width: usize, height: usize, mask: Option<Vec<u8>>| Sample {

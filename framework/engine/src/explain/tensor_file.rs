@@ -1,5 +1,6 @@
 //! A `.safetensors` file written tensor by tensor. The main type is [`TensorFile`].
 
+use fovea_records::temporary::Temporary;
 use fovea_records::{StoreError, store};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
@@ -16,7 +17,7 @@ const ENTRY: usize = 160;
 /// the largest possible header is left free and filled in the end.
 pub(super) struct TensorFile {
     path: PathBuf,
-    temporary: PathBuf,
+    temporary: Temporary,
     file: BufWriter<File>,
     header: usize,
     tensors: Vec<(String, TensorInfo)>,
@@ -30,11 +31,10 @@ impl TensorFile {
         std::fs::create_dir_all(dir).map_err(failed("create", dir))?;
         // A character of a name takes six bytes at most: an escape.
         let header = names.map(|name| 6 * name.len() + ENTRY).sum::<usize>().next_multiple_of(8) + 8;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-        let file = File::create(&temporary).map_err(failed("write", &temporary))?;
+        let temporary = Temporary::beside(path);
+        let file = File::create(temporary.path()).map_err(failed("write", path))?;
         let mut file = BufWriter::new(file);
-        file.seek(SeekFrom::Start(8 + header as u64)).map_err(failed("write", &temporary))?;
+        file.seek(SeekFrom::Start(8 + header as u64)).map_err(failed("write", path))?;
         Ok(Self { path: path.to_owned(), temporary, file, header, tensors: Vec::new(), end: 0 })
     }
 
@@ -46,7 +46,7 @@ impl TensorFile {
         values: &[f32],
     ) -> Result<(), StoreError> {
         for value in values {
-            self.file.write_all(&value.to_le_bytes()).map_err(failed("write", &self.temporary))?;
+            self.file.write_all(&value.to_le_bytes()).map_err(failed("write", &self.path))?;
         }
         let start = self.end;
         self.end += size_of_val(values);
@@ -69,8 +69,7 @@ impl TensorFile {
             file.write_all(&text)?;
             file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
         };
-        write().map_err(failed("write", &temporary))?;
-        std::fs::rename(&temporary, &path).map_err(failed("write", &path))?;
+        write().and_then(|()| temporary.keep()).map_err(failed("write", &path))?;
         store::sync_dir(path.parent().unwrap_or(Path::new(".")))
     }
 }

@@ -1,0 +1,48 @@
+//! What processes that were killed left behind, removed when a run begins. The main function is [`tidy`].
+
+use crate::RunOptions;
+use fovea_plan::{Plan, Trial};
+use fovea_records::{JournalEntry, RunStore, temporary};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::time::Duration;
+
+/// Nobody takes longer to write a file of the cache, which other runs share; those may be on other machines, where process
+/// ids say nothing.
+const LONG_IDLE: Duration = Duration::from_secs(3600);
+
+/// Removes leftovers from the run directory, whose lock is held, and old ones from the cache.
+pub(crate) fn tidy(plan: &Plan, store: &RunStore, options: &RunOptions, pending: &[&Trial]) {
+    let root = store.root();
+    if options.selection.shard.is_some() {
+        // Other parts are at work beside this one.
+        for trial in pending {
+            temporary::tidy(&store.trial_dir(&trial.id), 2, Duration::ZERO);
+            trial.stage.iter().for_each(|id| temporary::tidy(&store.stage_dir(id), 2, Duration::ZERO));
+        }
+    } else if pending.is_empty() && ended_well(store) {
+        // A finished run of 100,000 trials is not walked through each time somebody asks for its table.
+        temporary::tidy(root, 0, Duration::ZERO);
+        ["tables", "report"].iter().for_each(|name| temporary::tidy(&root.join(name), 2, Duration::ZERO));
+    } else {
+        temporary::tidy(root, 4, Duration::ZERO);
+    }
+    if !pending.is_empty() {
+        temporary::tidy(&plan.run.cache, 3, LONG_IDLE);
+    }
+}
+
+/// Whether the last thing that the journal tells is that a run came to its end.
+fn ended_well(store: &RunStore) -> bool {
+    let tail = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(store.root().join("journal.jsonl"))?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(4096)))?;
+        let mut tail = Vec::new();
+        file.read_to_end(&mut tail)?;
+        Ok(tail)
+    };
+    let tail = tail().unwrap_or_default();
+    let last = tail.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    matches!(serde_json::from_slice(last), Ok(JournalEntry::RunFinished { .. }))
+}
