@@ -1,7 +1,7 @@
 //! `fovea report RUN...`: tables and report from records.
 
 use crate::exit::Exit;
-use crate::output::{self, outln};
+use crate::output::{self, errln, outln};
 use crate::{Failure, Outcome};
 use fovea_records::{RunStore, place};
 use fovea_reports::{ReportError, ReportOptions, ReportSummary};
@@ -130,6 +130,9 @@ pub(crate) fn open(run: &Path) -> Result<RunStore, Failure> {
     Ok(RunStore::new(run))
 }
 
+/// Records that cannot be read, as many as are told; the report lists them all.
+const MOST_PROBLEMS: usize = 10;
+
 /// Writes tables and report, and prints the results table and where the report is.
 pub(crate) fn write(store: &RunStore) -> Result<(), Failure> {
     let report = fovea_reports::build(store)
@@ -148,6 +151,12 @@ pub(crate) fn write_if_new(store: &RunStore) -> Result<(), Failure> {
 }
 
 fn show(report: &ReportSummary) {
+    for problem in report.problems.iter().take(MOST_PROBLEMS) {
+        errln!("warning: {problem}");
+    }
+    if report.problems.len() > MOST_PROBLEMS {
+        errln!("warning: and {} more, which the report lists", report.problems.len() - MOST_PROBLEMS);
+    }
     outln!("{}", report.table);
     outln!("report: {}", report.index.display());
 }

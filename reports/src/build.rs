@@ -25,6 +25,8 @@ pub struct ReportSummary {
     pub done: usize,
     /// Trials that diverged or failed, those with unreadable records included.
     pub failed: usize,
+    /// Records that could not be read, in sentences: what they would have told is left out.
+    pub problems: Vec<String>,
 }
 
 /// How a report is made, and where.
@@ -107,8 +109,10 @@ pub fn build_with(stores: &[RunStore], options: &ReportOptions) -> Result<Report
         trials: run.trials.len(),
         done: run.count(Status::Done),
         failed: run.count(Status::Diverged) + run.count(Status::Failed),
+        problems: run.problems.clone(),
     };
-    if let Some(records) = records {
+    // What could not be read now may be readable the next time, without a change in any record.
+    if let Some(records) = records.filter(|_| written.problems.is_empty()) {
         stamp::leave(store, records, &written)?;
     }
     Ok(written)

@@ -46,5 +46,6 @@ pub fn current(store: &RunStore) -> Option<ReportSummary> {
         trials,
         done,
         failed,
+        problems: Vec::new(),
     })
 }

@@ -182,6 +182,36 @@ fn records_that_were_changed_make_no_table_and_their_trial_runs_again() {
 }
 
 #[test]
+fn what_could_not_be_read_once_is_told_and_read_again() {
+    let workspace = Workspace::new();
+    workspace.write("small.toml", SMALL);
+    let sound = workspace.fovea(&["run", "small.toml", "loss=none,ria"]).ok().stdout;
+    let run = workspace.run("small");
+    let id = run.read_plan().unwrap().trials[1].id.clone();
+    let (events, elsewhere) = (run.trial_dir(&id).join("events.jsonl"), workspace.path().join("elsewhere"));
+    // As a disk that does not read for a moment.
+    fs::rename(&events, &elsewhere).unwrap();
+    fs::create_dir(&events).unwrap();
+    let report = workspace.fovea(&["report", "runs/small"]).ok();
+    assert!(
+        report.stderr.contains("warning: ") && report.stderr.contains("events.jsonl"),
+        "{}",
+        report.stderr
+    );
+    fs::remove_dir(&events).unwrap();
+    fs::rename(&elsewhere, &events).unwrap();
+    let again = workspace.fovea(&["run", "small.toml", "loss=none,ria"]).ok().stdout;
+    let table = |text: &str| {
+        text.lines()
+            .filter(|line| line.starts_with("none ") || line.starts_with("ria "))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(table(&again), table(&sound));
+    assert_eq!(table(&again).len(), 2, "{again}");
+}
+
+#[test]
 fn a_byte_that_is_no_text_costs_its_line_and_not_the_run() {
     let workspace = Workspace::new();
     let (run, [none, ..]) = three(&workspace);

@@ -71,7 +71,7 @@ class Place:
     def run_directory(self):
         return self.root / "runs/sweep"
 
-    def command(self, before=(), arguments=("run", "sweep.toml", "--quiet"), limit=120):
+    def command(self, before=(), arguments=("run", "sweep.toml", "--quiet"), limit=60):
         """Runs fovea to its end, behind other words; None for the exit code means that it did not end."""
         words = [*before, self.fovea, *arguments]
         try:

@@ -75,7 +75,8 @@ def disturbed(point, folder, fovea, reference):
         wrong.append(f"it panicked: {places.last_lines(said)}")
     if code == 0 and len(place.finished()) < 2:
         wrong.append("it ended well and is not done")
-    elif code not in (0, 1, 3, 5, -9, 137, None):
+    # 2: the experiment itself could not be read.
+    elif code not in (0, 1, 3, 5, -9, 137, None) and not (code == 2 and "cannot be read" in said):
         wrong.append(f"it ended with {code}: {places.last_lines(said)}")
     # Where every write fails from then on, so does that of the message.
     mute = point.call == "write" and point.kind.endswith("+")

@@ -41,8 +41,10 @@ pub fn serve(
     let lost: Mutex<Option<std::io::Error>> = Mutex::new(None);
     let lost_one = || lost.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let emit = |event: TrialEvent| {
-        if let Err(error) = send(&sendable(event)) {
-            lost_one().get_or_insert(error);
+        let mut lost = lost_one();
+        // An end that is told without what came before would be taken for one with all of it.
+        if lost.is_none() {
+            *lost = send(&sendable(event)).err();
         }
     };
     let place: &'static Mutex<String> = Box::leak(Box::new(Mutex::new(String::new())));

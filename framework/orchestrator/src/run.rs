@@ -576,4 +576,16 @@ done
         assert!(message.contains("GPU is lost; tried 2 times"), "{message}");
         assert!(store.trial_dir(&plan.trials[0].id).join("DONE.json").exists());
     }
+
+    #[test]
+    fn a_worker_that_lives_and_cannot_be_heard_is_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = plan(run_config(), vec![trial("a", 0, None)]);
+        let store = RunStore::new(dir.path().join("run"));
+        let mute = "#!/bin/sh\nexec >&-\nsleep 600\n";
+        let options = options(dir.path(), mute, Arc::new(NvidiaSmi));
+        let summary = crate::run(&plan, &store, &options, &mut |_| ()).unwrap();
+        let [(_, message)] = summary.failed.as_slice() else { panic!("{summary:?}") };
+        assert!(message.contains("the worker process was ended: it says nothing any more"), "{message}");
+    }
 }

@@ -15,10 +15,12 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Time between asking a worker to end and killing it.
-const GRACE: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
+/// Time for one that has no task.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// What a worker's line on stderr begins with that says which plugin killed it (`fovea_host::guard::FAULT`).
 const PLUGIN_FAULT: &str = "plugin fault: ";
@@ -126,8 +128,8 @@ impl WorkerProcess {
     ) -> TaskEnd {
         let line = serde_json::to_string(task).map(|l| l + "\n");
         let sent = line.map_err(std::io::Error::from).and_then(|l| self.stdin.write_all(l.as_bytes()));
-        if sent.and_then(|()| self.stdin.flush()).is_err() {
-            return self.crashed();
+        if let Err(error) = sent.and_then(|()| self.stdin.flush()) {
+            return self.unheard(&format!("it could not be told its task: {error}"), AT_ONCE);
         }
         let started = Clock::start();
         let mut heard = started;
@@ -149,7 +151,7 @@ impl WorkerProcess {
                 // It had not begun yet to listen to the wish.
                 Err(RecvTimeoutError::Disconnected) if asked_to_stop => return TaskEnd::Stopped,
                 Err(RecvTimeoutError::Disconnected) => {
-                    let how = self.crashed();
+                    let how = self.unheard("it says nothing any more", GRACE);
                     return too_long.map_or(how, |(reason, _)| TaskEnd::Crashed(reason));
                 }
             }
@@ -176,6 +178,23 @@ impl WorkerProcess {
             // The process may have died this very moment, which its stdout will tell.
             let _ = kill_process(pid, Signal::TERM);
         }
+    }
+
+    /// One of the pipes is broken: how the child ended, or, where it lives on and might wait for ever, that it was ended
+    /// and why.
+    fn unheard(&mut self, why: &str, patience: Duration) -> TaskEnd {
+        let broken = Instant::now();
+        loop {
+            match self.child.try_wait() {
+                Ok(None) if broken.elapsed() < patience => std::thread::sleep(LOOK),
+                Ok(None) => break,
+                Ok(Some(_)) | Err(_) => return self.crashed(),
+            }
+        }
+        drop(self.child.kill());
+        drop(self.child.wait());
+        self.enrolled = None;
+        TaskEnd::Crashed(format!("the worker process was ended: {why}"))
     }
 
     /// The child is gone: how it ended, with the last words of its stderr.

@@ -197,7 +197,8 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Unreadable {
     let message = match error.kind() {
         std::io::ErrorKind::NotFound => "no such file".to_owned(),
         _ if path.is_dir() => "this is a folder, not an experiment file".to_owned(),
-        _ => format!("cannot be read: {error}"),
+        // It is there, so no other was meant.
+        _ => return Unreadable { message: format!("cannot be read: {error}"), help: None },
     };
     Unreadable { message, help }
 }
