@@ -124,6 +124,27 @@ fn a_checkpoint_that_is_left_beside_a_finished_trial_is_no_result() {
     workspace.fovea(&["verify", "runs/small", "--no-rerun"]).ok();
 }
 
+#[test]
+fn what_a_killed_run_did_not_live_to_remove_goes_with_the_next() {
+    let workspace = Workspace::new();
+    workspace.write("small.toml", SMALL);
+    workspace.fovea(&["run", "small.toml"]).ok();
+    let run = workspace.run("small");
+    let dir = run.trial_dir(&run.read_plan().unwrap().trials[0].id);
+    // As after a kill between DONE.json and the end: the journal does not tell of one.
+    let journal = run.root().join("journal.jsonl");
+    let text = fs::read_to_string(&journal).unwrap();
+    fs::write(&journal, &text[..=text.trim_end().rfind('\n').unwrap()]).unwrap();
+    let (saved, stage) = (dir.join("checkpoint/epoch-00003"), run.root().join("stages/0123456789abcdef"));
+    [&saved, &stage].iter().for_each(|folder| fs::create_dir_all(folder).unwrap());
+    for left in [&saved, &dir, &stage] {
+        fs::write(left.join("progress.json"), "{}").unwrap();
+    }
+    workspace.fovea(&["run", "small.toml"]).ok();
+    assert!(!saved.exists() && !dir.join("progress.json").exists() && !stage.join("progress.json").exists());
+    workspace.fovea(&["verify", "runs/small", "--no-rerun"]).ok();
+}
+
 /// A run of three variants, done, and their folders.
 fn three(workspace: &Workspace) -> (RunStore, [PathBuf; 3]) {
     workspace.write("small.toml", format!("{SMALL}\n[axes]\nloss = [\"none\", \"iou\", \"ria\"]\n"));

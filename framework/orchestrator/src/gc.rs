@@ -111,7 +111,7 @@ pub fn leftovers(store: &RunStore, trials: bool) -> Result<Vec<Leftover>, StoreE
 }
 
 /// Checkpoints beside the weights of a trial that is done; artefacts are none.
-fn checkpoints(dir: &Path) -> Vec<Leftover> {
+pub(crate) fn checkpoints(dir: &Path) -> Vec<Leftover> {
     let Ok(done) = store::read_json::<Done>(&dir.join("DONE.json"), "DONE marker") else { return Vec::new() };
     let is_artefact = |name: &str| {
         let prefix = format!("checkpoint/{name}/");

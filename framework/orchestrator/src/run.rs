@@ -136,7 +136,9 @@ pub fn run(
     let has_checkpoint = |id: &StageId| trained.contains(id);
     let epochs = epochs_ahead(plan, options.sharing, &pending, has_checkpoint);
     observer(Update::Started { total, done: done + diverged + pruned, epochs });
-    tidy::tidy(plan, store, options, &pending);
+    let finished: Vec<&Trial> =
+        asked.clone().filter(|(_, s)| **s == TrialStatus::Done).map(|(t, _)| t).collect();
+    tidy::tidy(plan, store, options, &pending, &finished);
     if pending.is_empty() {
         return Ok(summary);
     }

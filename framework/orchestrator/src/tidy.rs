@@ -1,24 +1,29 @@
 //! What processes that were killed left behind, removed when a run begins. The main function is [`tidy`].
 
-use crate::RunOptions;
+use crate::{RunOptions, gc};
 use fovea_plan::{Plan, Trial};
-use fovea_records::{JournalEntry, RunStore, temporary};
-use std::fs::File;
+use fovea_records::{JournalEntry, RunStore, checkpoint, progress, temporary};
+use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 use std::time::Duration;
 
 /// Nobody takes longer to write a file of the cache, which other runs share; those may be on other machines, where process
 /// ids say nothing.
 const LONG_IDLE: Duration = Duration::from_secs(3600);
 
-/// Removes leftovers from the run directory, whose lock is held, and old ones from the cache.
-pub(crate) fn tidy(plan: &Plan, store: &RunStore, options: &RunOptions, pending: &[&Trial]) {
+/// Removes leftovers from the run directory, whose lock is held, and old ones from the cache. Of the trials that are asked
+/// for, `pending` are to be run, and `done` have their results.
+pub(crate) fn tidy(plan: &Plan, store: &RunStore, options: &RunOptions, pending: &[&Trial], done: &[&Trial]) {
     let root = store.root();
     if options.selection.shard.is_some() {
         // Other parts are at work beside this one.
         for trial in pending {
-            temporary::tidy(&store.trial_dir(&trial.id), 2, Duration::ZERO);
-            trial.stage.iter().for_each(|id| temporary::tidy(&store.stage_dir(id), 2, Duration::ZERO));
+            let stage = trial.stage.iter().map(|id| store.stage_dir(id));
+            for folder in stage.chain([store.trial_dir(&trial.id)]) {
+                temporary::tidy(&folder, 2, Duration::ZERO);
+                forget_progress(&folder);
+            }
         }
     } else if pending.is_empty() && ended_well(store) {
         // A finished run of 100,000 trials is not walked through each time somebody asks for its table.
@@ -26,9 +31,26 @@ pub(crate) fn tidy(plan: &Plan, store: &RunStore, options: &RunOptions, pending:
         ["tables", "report"].iter().for_each(|name| temporary::tidy(&root.join(name), 2, Duration::ZERO));
     } else {
         temporary::tidy(root, 4, Duration::ZERO);
+        for kind in ["trials", "stages"] {
+            let folders = fs::read_dir(root.join(kind)).into_iter().flatten().flatten();
+            folders.for_each(|folder| forget_progress(&folder.path()));
+        }
+        done.iter().for_each(|trial| forget_checkpoints(&store.trial_dir(&trial.id)));
     }
     if !pending.is_empty() {
         temporary::tidy(&plan.run.cache, 3, LONG_IDLE);
+    }
+}
+
+/// Who holds the lock and has no worker yet knows that nobody works on a task.
+fn forget_progress(task_dir: &Path) {
+    let _ = fs::remove_file(task_dir.join(progress::PROGRESS));
+}
+
+/// A trial is marked as done before what only resuming needs is removed, and in between somebody may have been killed.
+fn forget_checkpoints(trial_dir: &Path) {
+    if !checkpoint::saved(trial_dir).is_empty() {
+        let _ = gc::remove(&gc::checkpoints(trial_dir));
     }
 }
 

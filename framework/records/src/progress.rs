@@ -143,10 +143,10 @@ impl ProgressFile {
     fn write(&mut self) {
         self.written = Some(Instant::now());
         let temporary = self.path.with_extension("json.tmp");
-        if let Ok(text) = crate::finite::to_vec(&self.progress)
-            && fs::write(&temporary, text).is_ok()
-        {
-            drop(fs::rename(&temporary, &self.path));
+        let Ok(text) = crate::finite::to_vec(&self.progress) else { return };
+        let written = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, &self.path));
+        if written.is_err() {
+            drop(fs::remove_file(&temporary));
         }
     }
 }
@@ -196,5 +196,16 @@ mod tests {
         assert_eq!(file.progress.fraction(), 0.75);
         drop(file);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_could_not_be_written_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        // In the way of the rename, which fails as on a full disk.
+        fs::create_dir(dir.path().join(PROGRESS)).unwrap();
+        fs::write(dir.path().join(PROGRESS).join("x"), "").unwrap();
+        let _file = ProgressFile::begin(dir.path(), 0);
+        let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(names, [PROGRESS]);
     }
 }
