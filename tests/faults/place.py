@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -13,6 +14,9 @@ name = "sweep"
 device = "cpu"
 
 [run]
+# Whole paths, by which calls are told apart from those on other files.
+dir = "ROOT/runs/sweep"
+cache = "ROOT/runs/.cache"
 retry_delay = 0
 
 [dataset]
@@ -47,6 +51,8 @@ gallery = 2
 TIMED = {"trials.csv", "trials.parquet", "compute.csv", "compute.parquet"}
 # What equal trials have in common, bit for bit.
 COMMON = ["metrics.jsonl", "predictions.jsonl", "trace.jsonl", "checkpoint/model.safetensors"]
+# There once for every attempt.
+LOGS = re.compile(r"/worker\.\d+\.log$")
 # Words in the name of what is to be renamed or removed.
 TEMPORARY = (".tmp", ".part", ".partial", ".removing", ".old")
 
@@ -59,7 +65,7 @@ class Place:
         self.fovea = fovea
         shutil.rmtree(self.root, ignore_errors=True)
         self.root.mkdir(parents=True)
-        (self.root / "sweep.toml").write_text(EXPERIMENT)
+        (self.root / "sweep.toml").write_text(EXPERIMENT.replace("ROOT", str(self.root)))
         self.environment = dict(
             os.environ,
             FOVEA_CACHE_HOME=str(self.root / "remembered"),
@@ -83,8 +89,12 @@ class Place:
         return done.returncode, done.stderr.decode(errors="replace")
 
     def results(self):
-        """Hashes of everything that does not depend on the time, by path within the run directory."""
+        """Hashes of everything that does not depend on the time, by path within the run directory; of the rest, only
+        that it is there."""
         run, found = self.run_directory, {}
+        for path in run.rglob("*"):
+            if path.is_file() and not LOGS.search(str(path)):
+                found[str(path.relative_to(run))] = "there"
         for trial in sorted((run / "trials").iterdir()):
             for name in COMMON:
                 file = trial / name
@@ -93,6 +103,15 @@ class Place:
             if table.name not in TIMED and not table.name.startswith("."):
                 found[str(table.relative_to(run))] = sha256(table)
         return found
+
+    def trained(self):
+        """Hashes of what trials came to, of those that are done."""
+        return {
+            f"trials/{trial}/{name}": sha256(file) if file.exists() else "missing"
+            for trial in self.finished()
+            for name in COMMON
+            for file in [self.run_directory / "trials" / trial / name]
+        }
 
     def files(self):
         """Every file and folder of runs and caches, by path."""
@@ -126,7 +145,9 @@ def problems_of(place, reference, may_leave):
         return [f"the same command again ended with {code}: {last_lines(said)}"]
     results = place.results()
     for name in sorted(set(reference) | set(results)):
-        if reference.get(name) != results.get(name):
+        if name not in reference:
+            found += [] if may_leave else [f"left behind: {name}"]
+        elif reference[name] != results.get(name):
             found.append(f"{name} is not what it is without the fault")
     code, said = place.command(arguments=["verify", "runs/sweep", "--no-rerun"])
     if code != 0:

@@ -22,6 +22,9 @@ import tempfile
 import place as places
 import tracing
 
+# What the system says of calls that fail once.
+ERRORS = {"EIO": "(os error 5)", "ENOSPC": "(os error 28)"}
+
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -82,11 +85,17 @@ def disturbed(point, folder, fovea, reference):
     mute = point.call == "write" and point.kind.endswith("+")
     if code in (1, 3) and not said.strip() and not mute:
         wrong.append(f"it ended with {code} and did not say why")
+    # What a call was refused is told with the file and the system's answer.
+    names, error = tracing.names_hit(log, place.root), ERRORS.get(point.kind)
+    if code in (1, 3) and error and names and not (error in said and any(name in said for name in names)):
+        wrong.append(f"it ended with {code} and did not name {' or '.join(sorted(names))} with {error}")
+    spoilt = [name for name, found in place.trained().items() if found != reference[name]]
+    wrong += [f"{name} is not what it should be, and its trial is marked as done" for name in spoilt]
     if (torn := places.done_hashes_hold(place)) is not None:
         wrong.append(torn)
     # A disk that refuses to remove keeps what was to be removed.
     wrong += places.problems_of(place, reference, may_leave=point.call.startswith("unlink") and point.kind != "kill")
-    hit = tracing.was_hit(log)
+    hit = bool(tracing.hits(log))
     return hit, wrong, f"ended with {code}: {places.last_lines(said, 2)}"
 
 

@@ -83,7 +83,29 @@ def role(thread, roles):
     return roles[str(max(known))] if known else "driver"
 
 
-def was_hit(log):
-    """Whether the fault came to pass."""
+def hits(log):
+    """The lines of the calls in which the fault came to pass."""
     text = log.read_text(errors="replace") if log.exists() else ""
-    return "(INJECTED)" in text or "killed by SIGKILL" in text
+    # A call without an answer is one that its process did not live to see; another may be told of in two lines.
+    died = re.compile(r" = \?$|<unfinished \.\.\.>$")
+    lines = text.splitlines()
+    resumed = {line.split()[0] for line in lines if " resumed>" in line and not line.endswith(" = ?")}
+    return [
+        line
+        for line in lines
+        if "(INJECTED)" in line or (died.search(line) and line.split()[0] not in resumed)
+    ]
+
+
+def names_hit(log, root):
+    """Names of the files that the calls were about, without what marks them as temporary; none where one of the calls
+    was about something outside of `root`, as a pipe."""
+    names = set()
+    for line in hits(log):
+        # Where it opens a file, the folder that it does so from comes first.
+        paths = re.findall(re.escape(str(root)) + r"/[^\">]*", line)
+        if not paths:
+            return set()
+        name = paths[0].rsplit("/", 1)[-1]
+        names.add(re.sub(r"^\.|\.\d+(-\d+)?\.tmp$|\.tmp$", "", name))
+    return names
