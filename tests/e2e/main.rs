@@ -7,6 +7,7 @@ mod bench;
 mod bits;
 mod chaos;
 mod clock;
+mod corpus;
 mod damage;
 mod data;
 mod errors;

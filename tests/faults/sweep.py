@@ -78,8 +78,11 @@ def disturbed(point, folder, fovea, reference):
         wrong.append(f"it panicked: {places.last_lines(said)}")
     if code == 0 and len(place.finished()) < 2:
         wrong.append("it ended well and is not done")
-    # 2: the experiment itself could not be read.
-    elif code not in (0, 1, 3, 5, -9, 137, None) and not (code == 2 and "cannot be read" in said):
+    # The experiment itself could not be read, or the program not be loaded.
+    elif code not in (0, 1, 3, 5, -9, 137, None) and not any(
+        code == number and words in said
+        for number, words in ((2, "cannot be read"), (127, "error while loading shared libraries"))
+    ):
         wrong.append(f"it ended with {code}: {places.last_lines(said)}")
     # Where every write fails from then on, so does that of the message.
     mute = point.call == "write" and point.kind.endswith("+")

@@ -96,6 +96,10 @@ pub(crate) fn check(spec: &ExperimentSpec) -> Vec<Suspicion> {
         spec.name.trim().is_empty() || spec.name.starts_with('.') || spec.name.contains(['/', '\\']);
     checks.require(!bad_name, &["name"], || "must be a name that a folder can have".to_owned());
     checks.name(&["name"], &spec.name);
+    checks.require(spec.run.dir.as_deref() != Some(""), &["run.dir"], || {
+        "must be a folder; to leave the choice to Fovea, leave the key out".to_owned()
+    });
+    checks.require(!spec.run.cache.is_empty(), &["run.cache"], || "must be a folder".to_owned());
     let dir = spec.run.dir.as_deref().unwrap_or_default();
     dir.split('/').for_each(|part| checks.name(&["run.dir"], part));
     checks.device("device", &spec.device);

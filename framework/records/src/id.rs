@@ -1,6 +1,7 @@
 //! Content addresses. The main type is [`TrialId`].
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
 /// How many hex digits of the BLAKE3 digest are kept: 64 bits, so that a million trials collide with
@@ -10,7 +11,7 @@ const HEX_DIGITS: usize = 16;
 macro_rules! content_id {
     ($(#[$doc:meta])* $name:ident, $domain:literal) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
         pub struct $name(String);
 
@@ -27,6 +28,18 @@ macro_rules! content_id {
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+
+        // An id becomes a folder's name and stands on terminals: whatever else a record has in its place is refused.
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                if text.len() == HEX_DIGITS && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+                    return Ok(Self(text));
+                }
+                let shown = text.chars().take(40).collect::<String>();
+                Err(D::Error::custom(format_args!("{shown:?} is no id, which has {HEX_DIGITS} hexadecimal digits")))
             }
         }
 
@@ -66,5 +79,18 @@ mod tests {
         assert_eq!(StageId::of("{}").as_str(), "87f7f95a02a37487");
         assert_ne!(TrialId::of("{}").as_str(), StageId::of("{}").as_str());
         assert_ne!(TrialId::of("{}"), TrialId::of("{ }"));
+    }
+
+    #[test]
+    fn what_leads_elsewhere_is_no_id() {
+        let id = TrialId::of("{}");
+        let text = serde_json::to_string(&id).unwrap();
+        assert_eq!((text.as_str(), serde_json::from_str(&text).ok()), ("\"45922b4e92991483\"", Some(id)));
+        for wrong in
+            ["", "../../etc", "45922b4e9299148", "45922B4E92991483", "45922b4e92991483x", "45922b4e9299148\n"]
+        {
+            let error = serde_json::from_value::<StageId>(wrong.into()).unwrap_err().to_string();
+            assert!(error.contains("is no id, which has 16 hexadecimal digits"), "{error}");
+        }
     }
 }

@@ -116,14 +116,27 @@ pub(crate) fn glance(bytes: &[u8]) -> Result<ImageFormat, String> {
             {
                 return Err(too_large(width, height));
             }
-            if png_is_cut(bytes) {
-                return Err(format!("cannot be decoded: the PNG is cut short, after {} bytes", bytes.len()));
+            match png_problem(bytes) {
+                Some(problem) => Err(format!("cannot be decoded: {problem}")),
+                None => Ok(ImageFormat::Png),
             }
-            Ok(ImageFormat::Png)
         }
         Ok(ImageFormat::Jpeg) => Ok(ImageFormat::Jpeg),
         Ok(other) => Err(format!("the file is {other:?}, neither JPEG nor PNG")),
-        Err(_) => Err("the file is neither JPEG nor PNG".to_owned()),
+        Err(_) => Err(format!("the file is {}neither JPEG nor PNG", instead(bytes))),
+    }
+}
+
+/// What a file is that is no picture, where that is known.
+fn instead(bytes: &[u8]) -> &'static str {
+    let start = bytes.trim_ascii_start();
+    match start {
+        _ if start.starts_with(b"version https://git-lfs") => {
+            "a pointer of Git LFS (`git lfs pull` fetches the picture), "
+        }
+        [b'<', ..] => "a page or other markup, ",
+        _ if bytes.iter().all(|byte| *byte == 0) => "nothing but zeros, ",
+        _ => "",
     }
 }
 
@@ -160,21 +173,69 @@ fn png_size(bytes: &[u8]) -> Option<[u32; 2]> {
     Some([side(16)?, side(20)?])
 }
 
-/// Whether a PNG ends within its pixels. What comes after them may be missing.
-fn png_is_cut(bytes: &[u8]) -> bool {
-    let mut at = 8;
-    while let Some([length, kind]) =
-        bytes.get(at..at + 8).map(|head| head.as_chunks::<4>().0).and_then(|h| h.first_chunk())
-    {
-        // A length, a kind, contents and a checksum.
-        let end = at + 12 + u32::from_be_bytes(*length) as usize;
-        match kind {
-            b"IEND" => return false,
-            b"IDAT" if end > bytes.len() => return true,
-            _ => at = end,
+/// What is wrong with a PNG by its header and chunks, without inflating its pixels. Checksums of chunks that nothing
+/// depends on may be wrong, and what comes after the pixels may be missing, as decoders have it.
+fn png_problem(bytes: &[u8]) -> Option<String> {
+    let cut = || Some(format!("the PNG is cut short, after {} bytes", bytes.len()));
+    let number = |at: usize| Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
+    let (mut at, mut pixels, mut palette, mut colour) = (8, false, false, 0);
+    while let Some(length) = number(at) {
+        // A length, a kind, contents and a checksum of both.
+        let end = at + 12 + length as usize;
+        let Some(chunk) = bytes.get(at + 4..end - 4) else {
+            return if pixels && !bytes[at..].get(4..8).is_some_and(|kind| kind == b"IDAT") {
+                None
+            } else {
+                cut()
+            };
+        };
+        let (kind, contents) = chunk.split_at(4);
+        // A capital letter: the picture depends on it.
+        if kind[0].is_ascii_uppercase() && Some(crc32fast::hash(chunk)) != number(end - 4) {
+            if bytes.len() < end {
+                return cut();
+            }
+            return Some(format!("the checksum of its {} does not fit", kind.escape_ascii()));
         }
+        match kind {
+            b"IHDR" => {
+                if let Some(problem) = header_problem(contents) {
+                    return Some(problem);
+                }
+                colour = contents[9];
+            }
+            b"PLTE" => palette = true,
+            b"IDAT" => pixels = true,
+            b"IEND" => break,
+            _ => {}
+        }
+        at = end;
     }
-    false
+    match (pixels, colour) {
+        // Nothing but a head, or a head and an end.
+        (false, _) => cut(),
+        (true, 3) if !palette => Some("it has the colours of a palette, and no palette".to_owned()),
+        _ => None,
+    }
+}
+
+/// What is wrong with the contents of a PNG's header.
+fn header_problem(header: &[u8]) -> Option<String> {
+    let [w0, w1, w2, w3, h0, h1, h2, h3, depth, colour, compression, filter, interlace] = *header else {
+        return Some("its header is not one of PNG".to_owned());
+    };
+    let (width, height) = (u32::from_be_bytes([w0, w1, w2, w3]), u32::from_be_bytes([h0, h1, h2, h3]));
+    let depths: &[u8] = match colour {
+        0 => &[1, 2, 4, 8, 16],
+        3 => &[1, 2, 4, 8],
+        2 | 4 | 6 => &[8, 16],
+        _ => &[],
+    };
+    if width == 0 || height == 0 {
+        return Some(format!("it has {width} x {height} pixels"));
+    }
+    let known = depths.contains(&depth) && compression == 0 && filter == 0 && interlace <= 1;
+    (!known).then(|| format!("its header has bit depth {depth}, colour type {colour}, interlace method {interlace}: that is no PNG"))
 }
 
 /// Whether the scan of a JPEG is followed by an end marker. Entropy-coded data never hold one: there, `FF` is

@@ -59,9 +59,9 @@ struct Stamp {
 struct Known {
     stamp: Stamp,
     hash: String,
-    /// Whether it was looked at, too. Fovea did not always do so.
+    /// Whether it was looked at, too. Fovea did not always do so, and once (`sound`) not as closely.
     #[serde(default)]
-    sound: bool,
+    whole: bool,
 }
 
 /// The hashes that are known for one root.
@@ -83,7 +83,7 @@ impl Cache {
         let mut learnt = false;
         for (path, found) in files.iter().zip(&found) {
             if let Ok((Content { hash, problem: None }, Some(stamp))) = found {
-                let known = Known { stamp: *stamp, hash: hash.to_hex().to_string(), sound: true };
+                let known = Known { stamp: *stamp, hash: hash.to_hex().to_string(), whole: true };
                 self.known.insert(path.to_path_buf(), known);
                 learnt = true;
             }
@@ -99,7 +99,7 @@ impl Cache {
         let found = files::regular(path)?;
         let stamp =
             Stamp { len: found.len(), modified: (found.mtime(), found.mtime_nsec()), inode: found.ino() };
-        let known = self.known.get(path).filter(|known| known.stamp == stamp && known.sound);
+        let known = self.known.get(path).filter(|known| known.stamp == stamp && known.whole);
         if let Some(hash) = known.and_then(|known| blake3::Hash::from_hex(&known.hash).ok()) {
             return Ok((Content { hash, problem: None }, None));
         }
@@ -202,8 +202,8 @@ mod tests {
         assert_eq!(problem("third"), None, "it is remembered as sound");
         // As Fovea wrote it before it looked at files.
         let cache = fs::read_dir(fixture.cache()).unwrap().next().unwrap().unwrap().path();
-        let table = fs::read_to_string(&cache).unwrap()[65..].replace(",\"sound\":true", "");
-        assert!(!table.contains("sound"), "{table}");
+        let table = fs::read_to_string(&cache).unwrap()[65..].replace(",\"whole\":true", "");
+        assert!(!table.contains("whole"), "{table}");
         fs::write(&cache, format!("{}\n{table}", blake3::hash(table.as_bytes()).to_hex())).unwrap();
         assert_eq!(problem("fourth").as_deref(), Some("fourth"));
     }
