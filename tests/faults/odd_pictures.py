@@ -144,5 +144,5 @@ def no_pictures():
 
 def ambiguous_masks():
     """Masks that may mean several things; they are refused, and the values are named."""
-    yield "faint", grey(8, 0, 3, 90, 201), "values"
+    yield "faint", grey(8, 0, 3, 90, 201), "would count as background"
     yield "other-size", png(0, 8, by_region(0, 255, 0, 0), size=(WIDTH, HEIGHT + 3)), ""
