@@ -142,6 +142,13 @@ fn what_a_killed_run_did_not_live_to_remove_goes_with_the_next() {
     }
     workspace.fovea(&["run", "small.toml"]).ok();
     assert!(!saved.exists() && !dir.join("progress.json").exists() && !stage.join("progress.json").exists());
+    // As where the disk refused to remove it and the run ended well.
+    fs::write(&journal, &text).unwrap();
+    let removed = dir.join("checkpoint/.epoch-00002.17-0.tmp");
+    [&saved, &removed].iter().for_each(|folder| fs::create_dir_all(folder).unwrap());
+    fs::write(saved.join("progress.json"), "{}").unwrap();
+    workspace.fovea(&["run", "small.toml"]).ok();
+    assert!(!saved.exists() && !removed.exists());
     workspace.fovea(&["verify", "runs/small", "--no-rerun"]).ok();
 }
 

@@ -35,8 +35,9 @@ pub(crate) fn tidy(plan: &Plan, store: &RunStore, options: &RunOptions, pending:
             let folders = fs::read_dir(root.join(kind)).into_iter().flatten().flatten();
             folders.for_each(|folder| forget_progress(&folder.path()));
         }
-        done.iter().for_each(|trial| forget_checkpoints(&store.trial_dir(&trial.id)));
     }
+    // Also where the run ended well: a disk that refused to remove them then may not now.
+    done.iter().for_each(|trial| forget_checkpoints(&store.trial_dir(&trial.id)));
     if !pending.is_empty() {
         temporary::tidy(&plan.run.cache, 3, LONG_IDLE);
     }
@@ -49,6 +50,7 @@ fn forget_progress(task_dir: &Path) {
 
 /// A trial is marked as done before what only resuming needs is removed, and in between somebody may have been killed.
 fn forget_checkpoints(trial_dir: &Path) {
+    temporary::tidy(&checkpoint::folder(trial_dir), 0, Duration::ZERO);
     if !checkpoint::saved(trial_dir).is_empty() {
         let _ = gc::remove(&gc::checkpoints(trial_dir));
     }
