@@ -183,7 +183,7 @@ fn png_problem(bytes: &[u8]) -> Option<String> {
         // A length, a kind, contents and a checksum of both.
         let end = at + 12 + length as usize;
         let Some(chunk) = bytes.get(at + 4..end - 4) else {
-            return if pixels && !bytes[at..].get(4..8).is_some_and(|kind| kind == b"IDAT") {
+            return if pixels && bytes[at..].get(4..8).is_none_or(|kind| kind != b"IDAT") {
                 None
             } else {
                 cut()
