@@ -7,8 +7,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use fixtures::compile;
 use fovea_api::registry::{BuildContext, Resolved};
 use fovea_api::{
-    BBox, BoxExtractor, Boxes, Explanation, HeatmapView, ImageView, Localizer, ModelContext, PluginKind,
-    Precision, Registry, RgbImage,
+    Ahead, BBox, BoxExtractor, Boxes, Explanation, HeatmapView, ImageView, Localizer, ModelContext,
+    PluginKind, Precision, Registry, RgbImage,
 };
 use fovea_host::guard::Limits;
 use fovea_host::{Search, load};
@@ -187,6 +187,17 @@ fn a_model_is_built_from_its_graph() {
     let built = plugins.registry.build_model("small-graph", json!({}), &context).unwrap();
     let shapes: Vec<_> = built.model.tensors().iter().map(|tensor| tensor.data.shape().to_vec()).collect();
     assert!(shapes.contains(&vec![8, 3, 3, 3]), "{shapes:?}");
+    let trained = built
+        .model
+        .tensors()
+        .iter()
+        .filter(|tensor| tensor.trained)
+        .map(|t| t.data.num_elements())
+        .sum::<usize>();
+    let ahead = Ahead { classes: 3, input_size: 16, base_dir: Path::new(".") };
+    let forecast = plugins.registry.forecast_model("small-graph", json!({}), &ahead).unwrap().unwrap();
+    assert_eq!((forecast.trained, forecast.parameters), (trained as u128, trained as u128));
+    assert!(forecast.held >= 3 * 16 * 16 && forecast.widest >= 3 * 16 * 16, "{forecast:?}");
 }
 
 #[test]
