@@ -38,9 +38,7 @@ pub(crate) fn tidy(plan: &Plan, store: &RunStore, options: &RunOptions, pending:
     }
     // Also where the run ended well: a disk that refused to remove them then may not now.
     done.iter().for_each(|trial| forget_checkpoints(&store.trial_dir(&trial.id)));
-    if !pending.is_empty() {
-        temporary::tidy(&plan.run.cache, 3, LONG_IDLE);
-    }
+    temporary::tidy(&plan.run.cache, 3, LONG_IDLE);
 }
 
 /// Who holds the lock and has no worker yet knows that nobody works on a task.
